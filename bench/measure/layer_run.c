@@ -1,0 +1,245 @@
+/* One operation made ready to run: see layer_run.h. */
+#include "bench/measure/layer_run.h"
+
+#include "impls/base/memory.h"
+#include "impls/base/random.h"
+
+#include <math.h>
+#include <string.h>
+
+const char *layer_pass_name(enum layer_pass pass)
+{
+    return pass == PASS_FWD ? "fwd" : "bwd";
+}
+
+static size_t info_count(const struct op_param_info *info)
+{
+    size_t count = 1;
+    for (int i = 0; i < info->ndim; i++)
+        count *= (size_t)info->dim[i];
+    return count;
+}
+
+static void want_training(struct op_desc *desc, const struct op_param_info *info, int params)
+{
+    desc->train = true;
+    desc->want_diff_src = (1u << op_sources(desc->kind)) - 1;
+    for (int i = 0; i < params; i++)
+        if (!info[i].buffer)
+            desc->want_diff_param |= 1u << i;
+}
+
+static enum status allocate(float **data, size_t count)
+{
+    *data = memory_alloc(count * sizeof **data);
+    return *data ? OK : ERR_MEMORY;
+}
+
+enum status layer_operands_make(struct layer_operands *operands, const struct op_desc *desc,
+                                enum layer_pass pass)
+{
+    struct layer_operands *o = operands;
+    *o = (struct layer_operands){.desc = *desc, .pass = pass};
+    o->params = op_params(desc, o->info);
+    if (pass == PASS_BWD)
+        want_training(&o->desc, o->info, o->params);
+    else if (desc->kind == OP_BATCHNORM)
+        o->desc.train = desc->bn.batch_stats;
+    for (int i = 0; i < op_sources(desc->kind); i++)
+        TRY(allocate(&o->src[i], tensor_count(&desc->src[i])));
+    TRY(allocate(&o->diff_dst, tensor_count(&desc->dst)));
+    for (int i = 0; i < o->params; i++) {
+        o->param_count[i] = info_count(&o->info[i]);
+        TRY(allocate(&o->param[i], o->param_count[i]));
+    }
+    o->labels = memory_alloc((size_t)desc->src[0].n * sizeof *o->labels);
+    return o->labels ? OK : ERR_MEMORY;
+}
+
+void layer_operands_free(struct layer_operands *operands)
+{
+    for (int i = 0; i < OP_MAX_SRC; i++)
+        memory_free(operands->src[i]);
+    for (int i = 0; i < OP_MAX_PARAM; i++)
+        memory_free(operands->param[i]);
+    memory_free(operands->diff_dst);
+    memory_free(operands->labels);
+    memset(operands, 0, sizeof *operands);
+}
+
+static void fill(float *data, size_t count, enum layer_fill how, uint64_t seed, const char *name)
+{
+    struct random_stream stream = {seed, random_name(name)};
+    for (size_t i = 0; i < count; i++)
+        data[i] = how == FILL_INTEGERS ? (float)(int)random_below(stream, i, 5) - 2
+                                       : 2 * random_uniform(stream, i) - 1;
+}
+
+/* Variances: 1 .. 5, or within (0.5, 2.5). */
+static void make_positive(float *data, size_t count, enum layer_fill how)
+{
+    for (size_t i = 0; i < count; i++)
+        data[i] += how == FILL_INTEGERS ? 3 : 1.5f;
+}
+
+void layer_operands_fill(struct layer_operands *operands, enum layer_fill how, uint64_t seed)
+{
+    struct layer_operands *o = operands;
+    static const char *const names[OP_MAX_SRC] = {"layer/src0", "layer/src1"};
+    for (int i = 0; i < op_sources(o->desc.kind); i++)
+        fill(o->src[i], tensor_count(&o->desc.src[i]), how, seed, names[i]);
+    fill(o->diff_dst, tensor_count(&o->desc.dst), how, seed, "layer/diff_dst");
+    for (int i = 0; i < o->params; i++) {
+        fill(o->param[i], o->param_count[i], how, seed, o->info[i].name);
+        if (strcmp(o->info[i].name, "running_var") == 0)
+            make_positive(o->param[i], o->param_count[i], how);
+    }
+    struct random_stream stream = {seed, random_name("layer/labels")};
+    uint32_t classes = (uint32_t)(tensor_count(&o->desc.src[0]) / (size_t)o->desc.src[0].n);
+    for (int i = 0; i < o->desc.src[0].n; i++)
+        o->labels[i] = (int32_t)random_below(stream, (uint64_t)i, classes);
+}
+
+static enum status make_tensor(struct tensor *t, const struct tensor *like)
+{
+    *t = *like;
+    t->data = memory_alloc(tensor_count(like) * sizeof(float));
+    return t->data ? OK : ERR_MEMORY;
+}
+
+static enum status make_param(struct layer_run *run, int i)
+{
+    const struct layer_operands *o = run->operands;
+    struct param *p = &run->param[i];
+    *p = (struct param){.name = o->info[i].name, .count = o->param_count[i], .version = 1};
+    run->args.param[i] = p;
+    TRY(allocate(&p->data, p->count));
+    return o->desc.want_diff_param & 1u << i ? allocate(&p->grad, p->count) : OK;
+}
+
+enum status layer_run_make(struct layer_run *run, const struct impl *impl, struct impl_ctx *ctx,
+                           const struct layer_operands *operands)
+{
+    *run = (struct layer_run){.impl = impl, .operands = operands};
+    const struct op_desc *desc = &operands->desc;
+    struct op_args *args = &run->args;
+    TRY(plan_make(&run->plan, impl, ctx, desc));
+    TRY(make_tensor(&args->dst, &desc->dst));
+    args->diff_dst = desc->dst;
+    args->diff_dst.data = operands->diff_dst;
+    for (int i = 0; i < op_sources(desc->kind); i++) {
+        args->src[i] = desc->src[i];
+        args->src[i].data = operands->src[i];
+        if (desc->want_diff_src & 1u << i)
+            TRY(make_tensor(&args->diff_src[i], &desc->src[i]));
+    }
+    for (int i = 0; i < operands->params; i++)
+        TRY(make_param(run, i));
+    args->labels = operands->labels;
+    args->save = memory_alloc(run->plan.save_bytes);
+    args->scratch = memory_alloc(run->plan.scratch_bytes);
+    return args->save && args->scratch ? OK : ERR_MEMORY;
+}
+
+static void poison(float *data, size_t count)
+{
+    for (size_t i = 0; data && i < count; i++)
+        data[i] = NAN;
+}
+
+void layer_run_reset(struct layer_run *run)
+{
+    const struct layer_operands *o = run->operands;
+    poison(run->args.dst.data, tensor_count(&o->desc.dst));
+    for (int i = 0; i < op_sources(o->desc.kind); i++)
+        poison(run->args.diff_src[i].data, tensor_count(&o->desc.src[i]));
+    for (int i = 0; i < o->params; i++) {
+        struct param *p = &run->param[i];
+        memcpy(p->data, o->param[i], p->count * sizeof *p->data);
+        p->version++;
+        poison(p->grad, p->count);
+    }
+}
+
+enum status layer_run_forward(struct layer_run *run)
+{
+    return run->plan.entry->forward(&run->plan, &run->args);
+}
+
+enum status layer_run_backward(struct layer_run *run)
+{
+    return run->plan.entry->backward(&run->plan, &run->args);
+}
+
+void layer_run_free(struct layer_run *run)
+{
+    struct op_args *args = &run->args;
+    plan_release(&run->plan);
+    memory_free(args->dst.data);
+    for (int i = 0; i < OP_MAX_SRC; i++)
+        memory_free(args->diff_src[i].data);
+    for (int i = 0; i < OP_MAX_PARAM; i++) {
+        memory_free(run->param[i].data);
+        memory_free(run->param[i].grad);
+    }
+    memory_free(args->save);
+    memory_free(args->scratch);
+    memset(run, 0, sizeof *run);
+}
+
+static bool forward_output(const struct layer_run *run, int i, struct layer_output *output)
+{
+    const struct layer_operands *o = run->operands;
+    if (i == 0) {
+        *output = (struct layer_output){"dst", run->args.dst.data, tensor_count(&o->desc.dst)};
+        return true;
+    }
+    /* Only batch statistics write to parameters: running_mean and running_var, 2 and 3. */
+    int p = i + 1;
+    if (o->desc.kind != OP_BATCHNORM || !o->desc.bn.batch_stats || p >= o->params)
+        return false;
+    *output = (struct layer_output){o->info[p].name, run->param[p].data, run->param[p].count};
+    return true;
+}
+
+static bool backward_output(const struct layer_run *run, int i, struct layer_output *output)
+{
+    static const char *const names[] = {"diff_src0", "diff_src1", "diff_param0", "diff_param1"};
+    const struct layer_operands *o = run->operands;
+    int sources = op_sources(o->desc.kind);
+    if (i < sources) {
+        *output = (struct layer_output){names[i], run->args.diff_src[i].data,
+                                        tensor_count(&o->desc.src[i])};
+        return true;
+    }
+    int p = i - sources;
+    if (p >= o->params || !run->param[p].grad)
+        return false;
+    *output = (struct layer_output){names[2 + p], run->param[p].grad, run->param[p].count};
+    return true;
+}
+
+bool layer_run_output(const struct layer_run *run, int i, struct layer_output *output)
+{
+    return run->operands->pass == PASS_FWD ? forward_output(run, i, output)
+                                           : backward_output(run, i, output);
+}
+
+double layer_pass_macs(const struct op_desc *desc, enum layer_pass pass)
+{
+    return pass == PASS_FWD ? op_macs(desc) : 2 * op_macs(desc);
+}
+
+double layer_pass_bytes(const struct op_desc *desc, enum layer_pass pass)
+{
+    double forward = op_bytes(desc), source = 0;
+    if (pass == PASS_FWD)
+        return forward;
+    double dst = (double)tensor_count(&desc->dst) * sizeof(float);
+    for (int i = 0; i < op_sources(desc->kind); i++)
+        source += (double)tensor_count(&desc->src[i]) * sizeof(float);
+    /* diff_dst, gradients of sources and parameters, parameters; then what backward reads again */
+    double params = forward - dst - source;
+    return dst + source + 2 * params + (op_backward_reads_src(desc->kind) ? source : 0) +
+           (op_backward_reads_dst(desc->kind) ? dst : 0);
+}

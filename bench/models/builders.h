@@ -1,0 +1,19 @@
+/* One builder a family of networks; model.c chooses among them by name. */
+#ifndef BENCH_MODELS_BUILDERS_H
+#define BENCH_MODELS_BUILDERS_H
+
+#include "bench/models/model.h"
+
+/* Channels after the width option: `channels` times width, at least 1, rounded to whole eights
+ * from 16 up so that vector loops have no tails. width 1 changes nothing. */
+int model_width(const struct model_spec *spec, int channels);
+
+/* Each appends the whole network on net->input and returns the id of the logits.
+ * `depth` is the number in the name. */
+int resnet_build(struct net *net, const struct model_spec *spec, int depth);
+int cifar_resnet_build(struct net *net, const struct model_spec *spec, int depth);
+
+/* Global average pooling and the classifier "fc", marked as the head. */
+int model_head(struct net *net, const struct model_spec *spec, int x, const char *name);
+
+#endif

@@ -1,0 +1,99 @@
+/* ResNet-18/34/50/101/152 (He et al. 2016) in torchvision's layout and names, v1.5 unless v1.
+ * Attention stands in every block after the last BN and before the addition (Woo et al. 2018). */
+#include "bench/models/builders.h"
+
+#include <stdio.h>
+
+static const struct variant {
+    int depth, blocks[4];
+    bool bottleneck;
+} variants[] = {
+    {18, {2, 2, 2, 2}, false},   {34, {3, 4, 6, 3}, false},   {50, {3, 4, 6, 3}, true},
+    {101, {3, 4, 23, 3}, true},  {152, {3, 8, 36, 3}, true},
+};
+
+struct block {
+    int in, mid, out, stride;
+};
+
+static int conv_bn(struct net *net, const char *conv, const char *bn, int x, int oc, int k,
+                   int stride)
+{
+    x = net_conv(net, conv, x, oc, k, stride, k / 2);
+    return net_batchnorm(net, bn, x);
+}
+
+static int basic_branch(struct net *net, int x, struct block b)
+{
+    x = net_relu(net, conv_bn(net, "conv1", "bn1", x, b.out, 3, b.stride));
+    return conv_bn(net, "conv2", "bn2", x, b.out, 3, 1);
+}
+
+static int bottleneck_branch(struct net *net, int x, struct block b, bool v1)
+{
+    x = net_relu(net, conv_bn(net, "conv1", "bn1", x, b.mid, 1, v1 ? b.stride : 1));
+    x = net_relu(net, conv_bn(net, "conv2", "bn2", x, b.mid, 3, v1 ? 1 : b.stride));
+    return conv_bn(net, "conv3", "bn3", x, b.out, 1, 1);
+}
+
+static int add_block(struct net *net, const struct model_spec *spec, int x, struct block b,
+                     bool bottleneck)
+{
+    int shortcut = x;
+    int y = bottleneck ? bottleneck_branch(net, x, b, spec->v1) : basic_branch(net, x, b);
+    if (spec->attention.place == PLACE_BLOCK)
+        y = attention_add(net, y, &spec->attention, "");
+    if (b.stride != 1 || b.in != b.out)
+        shortcut = conv_bn(net, "downsample.0", "downsample.1", x, b.out, 1, b.stride);
+    return net_relu(net, net_add(net, y, shortcut));
+}
+
+static int add_stage(struct net *net, const struct model_spec *spec, int x,
+                     const struct variant *v, int stage, int *channels)
+{
+    char scope[32];
+    int mid = model_width(spec, 64 << stage);
+    for (int i = 0; i < v->blocks[stage]; i++) {
+        struct block b = {*channels, mid, v->bottleneck ? 4 * mid : mid,
+                          i == 0 && stage > 0 ? 2 : 1};
+        snprintf(scope, sizeof scope, "layer%d.%d", stage + 1, i);
+        net_push(net, scope);
+        x = add_block(net, spec, x, b, v->bottleneck);
+        net_pop(net);
+        *channels = b.out;
+    }
+    if (spec->attention.place == PLACE_STAGE) {
+        snprintf(scope, sizeof scope, "cbam%d", stage + 1);
+        x = attention_add(net, x, &spec->attention, scope);
+    }
+    return x;
+}
+
+static int add_stem(struct net *net, const struct model_spec *spec, int x)
+{
+    struct op_desc pool = {.kind = OP_MAXPOOL, .pool = {3, 3, 2, 2, 1, 1}};
+    int channels = model_width(spec, 64);
+    if (spec->small_stem) {
+        x = net_conv(net, "conv1", x, channels, 3, 1, 1);
+        return net_relu(net, net_batchnorm(net, "bn1", x));
+    }
+    x = net_conv(net, "conv1", x, channels, 7, 2, 3);
+    x = net_relu(net, net_batchnorm(net, "bn1", x));
+    return net_op(net, "maxpool", &pool, x, NO_NODE);
+}
+
+int resnet_build(struct net *net, const struct model_spec *spec, int depth)
+{
+    const struct variant *v = variants;
+    while (v->depth != depth)
+        v++;
+    int x = add_stem(net, spec, net->input);
+    int channels = model_width(spec, 64);
+    for (int stage = 0; stage < 4; stage++) {
+        net->stage = stage + 1;
+        x = add_stage(net, spec, x, v, stage, &channels);
+    }
+    if (spec->attention.place == PLACE_HEAD)
+        x = attention_add(net, x, &spec->attention, "cbam");
+    return model_head(net, spec, x, "fc");
+}

@@ -1,0 +1,37 @@
+/* The inside of a table, shared by the files table*.c alone. */
+#ifndef BENCH_REPORT_TABLE_CELLS_H
+#define BENCH_REPORT_TABLE_CELLS_H
+
+#include "bench/report/table.h"
+
+enum cell_kind { CELL_MISSING, CELL_TEXT, CELL_NUMBER, CELL_BOOL, CELL_JSON };
+
+struct cell {
+    enum cell_kind kind;
+    char *text;    /* CELL_TEXT; the note of a CELL_MISSING, or NULL */
+    double number; /* CELL_NUMBER; CELL_BOOL: 0 or 1 */
+    json_t *json;  /* CELL_JSON */
+};
+
+struct table {
+    char *name, *title;
+    const struct table_column *columns;
+    int column_count;
+    struct cell *cells; /* row by row */
+    int row_count, row_capacity;
+    json_t *notes; /* array of strings */
+    json_t *meta;  /* object */
+    bool broken;   /* memory ran out at some point */
+};
+
+/* The cell of a row, numbered from 0. */
+static inline const struct cell *table_cell(const struct table *table, int row, int column)
+{
+    return &table->cells[(size_t)row * (size_t)table->column_count + (size_t)column];
+}
+
+/* table_people.c */
+enum status table_write_text(const struct table *table, FILE *out);
+void table_write_md(const struct table *table, FILE *out);
+
+#endif

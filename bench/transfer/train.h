@@ -1,0 +1,89 @@
+/* One training run, source or target: settings in, result out. The unit of `train` and of every
+ * cell of a study. Reads no clock itself (bench/measure does). */
+#ifndef BENCH_TRANSFER_TRAIN_H
+#define BENCH_TRANSFER_TRAIN_H
+
+#include "impls/base/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum transfer_arm { ARM_SCRATCH, ARM_FROZEN, ARM_FROZEN_ATTENTION, ARM_FINETUNE, ARM_COUNT };
+
+/* Name of an arm ("frozen+attention") and back; ERR_USAGE lists the names. */
+const char *transfer_name(enum transfer_arm arm);
+enum status transfer_parse(const char *text, enum transfer_arm *arm);
+
+/* Everything that decides a run's numbers. Plain values: printed, hashed and stored by name
+ * (train_settings_json). Text fields are as given on the command line. */
+struct train_settings {
+    char model[128], attention[128], data[256];
+    char init[512];          /* "random" or a weights file */
+    char scheme[24];         /* initialisation of a random network; "" = the model's own */
+    char schedule[16];       /* "cosine", "step", "onecycle", "constant" */
+    enum transfer_arm transfer;
+    char impl[16];
+    int threads;
+    int epochs;              /* or steps when > 0 */
+    int steps;
+    int batch;
+    double lr, momentum, weight_decay;
+    bool nesterov;
+    double label_smoothing;
+    int warmup_epochs;
+    double pct_start;        /* one-cycle: share of the steps that rise */
+    bool cycle_momentum;     /* one-cycle: momentum 0.95 .. 0.85 against the rate */
+    int step_epochs;         /* step: every so many epochs the rate is multiplied by step_factor */
+    double step_factor;
+    uint64_t seed;
+    bool shuffled;           /* order of the images within an epoch */
+    bool augment;            /* pad-crop and flip per image */
+    int size;                /* input pixels; 0 = the data set's own (28 becomes 32) */
+    bool keep_head;          /* do not replace the head when the classes agree */
+};
+
+void train_defaults(struct train_settings *settings);
+
+enum { TRAIN_CURVE_MAX = 1000 };
+
+struct train_epoch {
+    int epoch;
+    double lr, train_loss, train_accuracy; /* running, on the augmented images as trained on */
+    double val_loss, val_accuracy;         /* NaN when there are no validation images */
+    double seconds;
+};
+
+struct train_result {
+    bool diverged;
+    char diverged_at[160];       /* "step 12: loss of the batch", first non-finite tensor */
+    double before_accuracy;      /* test accuracy before the first update (new head: NaN) */
+    double train_accuracy, train_loss; /* clean pass over the training images at the end */
+    double val_accuracy, val_loss;
+    double test_accuracy, test_top5, test_loss;
+    int train_n, val_n, test_n, dropped; /* dropped: images of the last short batch, per epoch */
+    double params, trainable, macs;
+    double seconds, images_per_s;
+    int epochs;
+    struct train_epoch curve[TRAIN_CURVE_MAX];
+    int32_t *predictions;        /* class of each test image; owned, free() */
+    bool cached_features;        /* trained on features computed once, without augmentation */
+    int loaded, missing, unexpected, mismatched; /* tensors of the init file */
+    char split_hash[20], data_hash[20];
+    char how[256];               /* kernels used, joined */
+};
+
+/* Files and talk of a run: nothing here changes its numbers. */
+struct train_io {
+    const char *save;        /* weights file to write at the end; NULL: none */
+    const char *checkpoint;  /* file for resuming, written every epoch; NULL: none */
+    bool resume;             /* go on from the checkpoint when it exists */
+    bool progress;           /* one line that is redrawn; else plain lines (quiet: none) */
+    bool quiet;
+    int stop_after_steps;    /* > 0: end the process's work here, for tests of resume */
+};
+
+/* Runs it. A diverged run is OK with result->diverged set. The caller frees result->predictions. */
+enum status train_run(const struct train_settings *settings, const struct train_io *io,
+                      struct train_result *result);
+
+#endif

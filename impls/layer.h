@@ -1,0 +1,153 @@
+/* The layer interface: what one implementation (naive C, OpenBLAS, oneDNN) must offer.
+ *
+ * Read this file first. Three stages, each with its own type:
+ *   description  struct op_desc: a plain value, what the operation is and on which shapes;
+ *   plan         struct op_plan: made once per description by one implementation; owns library
+ *                handles and packed weights; says `how` it will run and what memory it needs;
+ *   execution    forward() and backward() on struct op_args: borrow everything, allocate nothing.
+ * What an operation *means* (shapes, parameters, MACs, text form) is in ops.h, once for all. */
+#ifndef IMPLS_LAYER_H
+#define IMPLS_LAYER_H
+
+#include "impls/base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum dtype { DTYPE_F32, DTYPE_BF16 };
+
+/* A borrowed view of a map in NHWC order: pixel (n,y,x) starts at element
+ * ((n*h + y)*w + x)*stride, its c channels are contiguous. stride == c: dense; stride > c: a slice
+ * of a wider map. In a description `data` is NULL. */
+struct tensor {
+    void *data;
+    enum dtype dtype;
+    int n, h, w, c;
+    int stride;
+};
+
+/* A parameter, or a buffer such as running_mean, in PyTorch's order (OIHW, [out][in], [c]). */
+struct param {
+    const char *name; /* "layer1.0.conv1.weight"; borrowed */
+    float *data;
+    float *grad;      /* NULL when no gradient is wanted */
+    size_t count;
+    unsigned version; /* whoever writes `data` adds one; plans repack when it differs */
+};
+
+enum op_kind {
+    OP_CONV2D,           /* param 0 weight [oc][c/groups][kh][kw], 1 bias [oc] */
+    OP_LINEAR,           /* (n,h,w,c) -> (n,1,1,oc); weight [oc][c*h*w], features in C,H,W order */
+    OP_BATCHNORM,        /* param 0 weight, 1 bias, 2 running_mean, 3 running_var, each [c] */
+    OP_RELU,             /* backward reads dst; may work in place */
+    OP_SIGMOID,          /* as OP_RELU */
+    OP_SCALE,            /* y = factor * s * x; s is param 0 [1] when learned, else 1 */
+    OP_ADD,              /* y = a*src0 + b*src1, equal shapes; dst may be src0 */
+    OP_MUL_CHANNEL,      /* y = src0 * src1, src1 (n,1,1,c) */
+    OP_MUL_SPATIAL,      /* y = src0 * src1, src1 (n,h,w,1) */
+    OP_MAXPOOL,          /* padding never wins; ties: the first in row order */
+    OP_AVGPOOL,          /* divisor kh*kw, padding counted as zeros (PyTorch's default) */
+    OP_ADAPTIVE_AVGPOOL, /* to (oh, ow), bins floor(i*h/oh) .. ceil((i+1)*h/oh) */
+    OP_POOL_HW,          /* mean or max over H,W -> (n,1,1,c); ties: the first */
+    OP_POOL_C,           /* planes over C -> (n,h,w,1 or 2); ties: the first channel */
+    OP_CONCAT,           /* channels of src0, then of src1 */
+    OP_SUBSAMPLE,        /* every stride-th pixel, zero channels before and after (option A) */
+    OP_DROPOUT,          /* training: x*mask/(1-rate); inference: identity; may work in place */
+    OP_SOFTMAX_XENT,     /* dst (n,1,1,1): loss of each sample, against args.labels */
+    OP_PRIMITIVES,       /* every table offers all above; those below are optional, fused */
+    OP_KINDS = OP_PRIMITIVES
+};
+
+enum pool_hw_mode { POOL_MEAN, POOL_MAX };
+enum planes { PLANES_MAX_MEAN, PLANES_MEAN_MAX, PLANES_MAX, PLANES_MEAN, PLANES_HALF };
+/* PLANES_HALF: one plane, 0.5 max + 0.5 mean */
+
+enum { OP_MAX_SRC = 2, OP_MAX_PARAM = 4 };
+
+struct op_desc {
+    enum op_kind kind;
+    bool train;               /* keep in `save` what backward needs; BN and dropout see attr */
+    unsigned want_diff_src;   /* bit i: backward is to give the gradient of src[i] */
+    unsigned want_diff_param; /* bit i: backward is to give the gradient of param[i] */
+    struct tensor src[OP_MAX_SRC], dst; /* shapes; dst is filled by op_infer() of ops.h */
+    union {
+        struct {
+            int oc, kh, kw, sh, sw, ph, pw, dh, dw, groups; /* d: 1 = not dilated */
+            bool bias;
+        } conv;
+        struct { int oc; bool bias; } linear;
+        struct {
+            float eps, momentum; /* running = (1-momentum)*running + momentum*batch */
+            bool batch_stats;    /* training with batch statistics, which also updates running_*
+                                    (variance unbiased); else running_* are used as constants */
+        } bn;
+        struct { float factor; bool learned; } scale;
+        struct { float a, b; } add;
+        struct { int kh, kw, sh, sw, ph, pw; } pool;
+        struct { int oh, ow; } adaptive;
+        struct { enum pool_hw_mode mode; } pool_hw;
+        struct { enum planes planes; } pool_c;
+        struct { int stride, before, after; } subsample;
+        struct { float rate; } dropout;
+        struct { float smoothing; } xent; /* target = (1-s)*onehot + s/classes */
+    };
+};
+
+/* All borrowed for the call. diff_x has the shape and stride of x. */
+struct op_args {
+    struct tensor src[OP_MAX_SRC], dst;
+    struct tensor diff_dst, diff_src[OP_MAX_SRC]; /* data NULL where not wanted */
+    struct param *param[OP_MAX_PARAM];            /* gradients go to param[i]->grad */
+    unsigned add_diff_src;   /* bit i: add into diff_src[i] instead of overwriting it */
+    unsigned add_diff_param; /* bit i: add into param[i]->grad (the shared MLP of CBAM) */
+    void *save;              /* plan->save_bytes, written by forward, read by backward */
+    void *scratch;           /* plan->scratch_bytes, undefined between calls */
+    const int32_t *labels;   /* OP_SOFTMAX_XENT: n class indices */
+    uint64_t seed, step;     /* OP_DROPOUT: stream and position of its random numbers */
+};
+
+struct impl_ctx; /* engine, stream, ...: private to the implementation */
+struct op_plan;
+
+/* One operation of one implementation. Every function returns OK, or a status with a message. */
+struct op_entry {
+    const char *name;     /* "naive conv2d" */
+    bool strided;         /* accepts src and dst with stride > c */
+    /* Fills save_bytes, scratch_bytes, how and priv of a plan whose desc is set. */
+    enum status (*plan)(struct impl_ctx *ctx, struct op_plan *plan);
+    enum status (*forward)(const struct op_plan *plan, const struct op_args *args);
+    enum status (*backward)(const struct op_plan *plan, const struct op_args *args);
+    void (*release)(struct op_plan *plan); /* NULL when priv needs nothing */
+};
+
+struct op_plan {
+    const struct op_entry *entry;
+    struct op_desc desc;
+    size_t save_bytes, scratch_bytes; /* both areas come 64-byte aligned */
+    char how[96];                     /* "brgconv:avx512_core", "im2col+sgemm": in result rows */
+    void *priv;                       /* owned by the plan; freed by release */
+};
+
+/* An implementation: a table of operations. It may name another's entry in its own table; there
+ * is no fallback at run time. */
+struct impl {
+    const char *name;                              /* "naive", "openblas", "onednn" */
+    void (*version)(char *text, size_t size);      /* library, version, kernel set */
+    enum status (*open)(struct impl_ctx **ctx);    /* after threads_set() of base/threads.h */
+    void (*close)(struct impl_ctx *ctx);
+    const struct op_entry *ops[OP_KINDS];
+};
+
+extern const struct impl *const impls[]; /* compiled in; NULL-terminated (registry.c) */
+
+/* The implementation of that name; NULL, with a message that lists the names, when unknown. */
+const struct impl *impl_find(const char *name);
+
+/* Makes a plan: desc is copied; its dst must be inferred. ERR_UNSUPPORTED where a strided view is
+ * not accepted. On failure nothing is left to release. */
+enum status plan_make(struct op_plan *plan, const struct impl *impl, struct impl_ctx *ctx,
+                      const struct op_desc *desc);
+void plan_release(struct op_plan *plan); /* a zeroed plan is allowed */
+
+#endif

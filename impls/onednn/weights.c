@@ -1,0 +1,88 @@
+/* Packing weights and unpacking their gradients: see weights.h. */
+#include "impls/onednn/weights.h"
+
+#include "impls/base/memory.h"
+#include "impls/onednn/loops.h"
+
+#include <string.h>
+
+static size_t count_of(const struct shim_view *v)
+{
+    size_t count = 1;
+    for (int i = 0; i < v->ndims; i++)
+        count *= (size_t)v->dims[i];
+    return count;
+}
+
+enum status pack_make(struct impl_ctx *ctx, const struct shim_view *plain,
+                      const struct shim_prim *user, struct pack *pack)
+{
+    TRY(shim_make_reorder(ctx, plain, user, DNNL_ARG_WEIGHTS, false, &pack->same, &pack->reorder));
+    if (pack->same)
+        return OK;
+    pack->data = memory_alloc(shim_bytes(user, DNNL_ARG_WEIGHTS));
+    return pack->data ? OK : ERR_MEMORY;
+}
+
+enum status pack_use(struct pack *pack, const struct op_desc *desc, const struct param *weight,
+                     void *scratch, float **data)
+{
+    *data = pack->same ? weight->data : pack->data;
+    if (pack->same || (pack->source == weight->data && pack->version == weight->version))
+        return OK;
+    const struct shim_bind binds[] = {{DNNL_ARG_FROM, weight->data}, {DNNL_ARG_TO, pack->data}};
+    TRY(shim_run(&pack->reorder, desc, scratch, binds, 2));
+    pack->source = weight->data;
+    pack->version = weight->version;
+    return OK;
+}
+
+void pack_release(struct pack *pack)
+{
+    shim_release(&pack->reorder);
+    memory_free(pack->data);
+    memset(pack, 0, sizeof *pack);
+}
+
+enum status unpack_make(struct impl_ctx *ctx, const struct shim_view *plain,
+                        const struct shim_prim *user, struct unpack *unpack)
+{
+    unpack->bytes = shim_bytes(user, DNNL_ARG_DIFF_WEIGHTS);
+    unpack->count = count_of(plain);
+    return shim_make_reorder(ctx, plain, user, DNNL_ARG_DIFF_WEIGHTS, true, &unpack->same,
+                             &unpack->reorder);
+}
+
+/* The area: the gradient in the primitive's order, then in plain order, to be added. */
+size_t unpack_area(const struct unpack *unpack)
+{
+    size_t plain = unpack->same ? 0 : unpack->count * sizeof(float);
+    return memory_round(unpack->bytes) + memory_round(plain);
+}
+
+float *unpack_target(const struct unpack *unpack, float *grad, bool add, void *area)
+{
+    return unpack->same && grad && !add ? grad : area;
+}
+
+enum status unpack_finish(const struct unpack *unpack, const struct op_desc *desc, float *grad,
+                          bool add, void *area, void *scratch)
+{
+    if (!grad || (unpack->same && !add))
+        return OK;
+    float *plain = area;
+    if (!unpack->same) {
+        plain = add ? (float *)((char *)area + memory_round(unpack->bytes)) : grad;
+        const struct shim_bind binds[] = {{DNNL_ARG_FROM, area}, {DNNL_ARG_TO, plain}};
+        TRY(shim_run(&unpack->reorder, desc, scratch, binds, 2));
+    }
+    if (add)
+        loops_add(grad, plain, unpack->count);
+    return OK;
+}
+
+void unpack_release(struct unpack *unpack)
+{
+    shim_release(&unpack->reorder);
+    memset(unpack, 0, sizeof *unpack);
+}

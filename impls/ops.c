@@ -1,0 +1,286 @@
+/* Shapes, parameters and costs of every operation: see ops.h. Knows no implementation. */
+#include "impls/ops.h"
+
+#include <limits.h>
+#include <string.h>
+
+struct tensor tensor_dense(void *data, int n, int h, int w, int c)
+{
+    return (struct tensor){.data = data, .dtype = DTYPE_F32, .n = n, .h = h, .w = w, .c = c,
+                           .stride = c};
+}
+
+size_t tensor_count(const struct tensor *t)
+{
+    return (size_t)t->n * (size_t)t->h * (size_t)t->w * (size_t)t->c;
+}
+
+size_t tensor_span(const struct tensor *t)
+{
+    size_t pixels = (size_t)t->n * (size_t)t->h * (size_t)t->w;
+    return pixels ? (pixels - 1) * (size_t)t->stride + (size_t)t->c : 0;
+}
+
+bool tensor_is_dense(const struct tensor *t)
+{
+    return t->stride == t->c;
+}
+
+bool tensor_same_shape(const struct tensor *a, const struct tensor *b)
+{
+    return a->n == b->n && a->h == b->h && a->w == b->w && a->c == b->c;
+}
+
+/* What does not depend on shapes: one row a kind, in the order of enum op_kind. */
+static const struct {
+    const char *name;
+    int sources;
+    bool bwd_src, bwd_dst; /* what backward reads */
+    bool in_place;
+} kinds[OP_KINDS] = {
+    [OP_CONV2D] = {"conv2d", 1, true, false, false},
+    [OP_LINEAR] = {"linear", 1, true, false, false},
+    [OP_BATCHNORM] = {"batchnorm", 1, true, false, false},
+    [OP_RELU] = {"relu", 1, false, true, true},
+    [OP_SIGMOID] = {"sigmoid", 1, false, true, true},
+    [OP_SCALE] = {"scale", 1, true, false, false},
+    [OP_ADD] = {"add", 2, false, false, true},
+    [OP_MUL_CHANNEL] = {"mul_channel", 2, true, false, false},
+    [OP_MUL_SPATIAL] = {"mul_spatial", 2, true, false, false},
+    [OP_MAXPOOL] = {"maxpool", 1, false, false, false},
+    [OP_AVGPOOL] = {"avgpool", 1, false, false, false},
+    [OP_ADAPTIVE_AVGPOOL] = {"adaptive_avgpool", 1, false, false, false},
+    [OP_POOL_HW] = {"pool_hw", 1, false, false, false},
+    [OP_POOL_C] = {"pool_c", 1, false, false, false},
+    [OP_CONCAT] = {"concat", 2, false, false, false},
+    [OP_SUBSAMPLE] = {"subsample", 1, false, false, false},
+    [OP_DROPOUT] = {"dropout", 1, false, false, true},
+    [OP_SOFTMAX_XENT] = {"softmax_xent", 1, false, false, false},
+};
+
+const char *op_name(enum op_kind kind)
+{
+    return kinds[kind].name;
+}
+
+int op_sources(enum op_kind kind)
+{
+    return kinds[kind].sources;
+}
+
+bool op_backward_reads_src(enum op_kind kind)
+{
+    return kinds[kind].bwd_src;
+}
+
+bool op_backward_reads_dst(enum op_kind kind)
+{
+    return kinds[kind].bwd_dst;
+}
+
+bool op_in_place(enum op_kind kind)
+{
+    return kinds[kind].in_place;
+}
+
+/* Size of a windowed axis: floor((in + 2 pad - ((k-1) dilation + 1)) / stride) + 1; 0 when the
+ * window does not fit. */
+static int window_size(int in, int k, int stride, int pad, int dilation)
+{
+    long room = (long)in + 2L * pad - ((long)(k - 1) * dilation + 1);
+    return room < 0 ? 0 : (int)(room / stride) + 1;
+}
+
+static enum status set_dst(struct op_desc *d, int h, int w, int c)
+{
+    const struct tensor *src = &d->src[0];
+    int stride = d->dst.stride > c ? d->dst.stride : c;
+    if (h < 1 || w < 1)
+        return fail(ERR_USAGE, "%s: a %dx%d map is too small for this window",
+                    op_name(d->kind), src->h, src->w);
+    d->dst = (struct tensor){.dtype = src->dtype, .n = src->n, .h = h, .w = w, .c = c,
+                             .stride = stride};
+    if ((double)src->n * h * w * stride > (double)INT_MAX)
+        return fail(ERR_USAGE, "%s: the output has more than 2^31 elements", op_name(d->kind));
+    return OK;
+}
+
+static enum status bad(const struct op_desc *d, const char *what, int value)
+{
+    return fail(ERR_USAGE, "%s: %s %d is out of range", op_name(d->kind), what, value);
+}
+
+static enum status infer_conv(struct op_desc *d)
+{
+    const struct tensor *s = &d->src[0];
+    if (d->conv.kh < 1 || d->conv.kw < 1)
+        return bad(d, "kernel", d->conv.kh < 1 ? d->conv.kh : d->conv.kw);
+    if (d->conv.sh < 1 || d->conv.sw < 1)
+        return bad(d, "stride", d->conv.sh < 1 ? d->conv.sh : d->conv.sw);
+    if (d->conv.dh < 1 || d->conv.dw < 1)
+        return bad(d, "dilation", d->conv.dh < 1 ? d->conv.dh : d->conv.dw);
+    if (d->conv.ph < 0 || d->conv.pw < 0)
+        return bad(d, "padding", d->conv.ph < 0 ? d->conv.ph : d->conv.pw);
+    if (d->conv.oc < 1)
+        return bad(d, "output channels", d->conv.oc);
+    if (d->conv.groups < 1 || s->c % d->conv.groups || d->conv.oc % d->conv.groups)
+        return bad(d, "groups", d->conv.groups);
+    return set_dst(d, window_size(s->h, d->conv.kh, d->conv.sh, d->conv.ph, d->conv.dh),
+                   window_size(s->w, d->conv.kw, d->conv.sw, d->conv.pw, d->conv.dw), d->conv.oc);
+}
+
+static enum status infer_pool(struct op_desc *d)
+{
+    const struct tensor *s = &d->src[0];
+    if (d->pool.kh < 1 || d->pool.kw < 1)
+        return bad(d, "kernel", d->pool.kh < 1 ? d->pool.kh : d->pool.kw);
+    if (d->pool.sh < 1 || d->pool.sw < 1)
+        return bad(d, "stride", d->pool.sh < 1 ? d->pool.sh : d->pool.sw);
+    /* A window must touch the map, else there is nothing to pool (PyTorch: at most k/2). */
+    if (d->pool.ph < 0 || d->pool.ph > d->pool.kh / 2)
+        return bad(d, "padding", d->pool.ph);
+    if (d->pool.pw < 0 || d->pool.pw > d->pool.kw / 2)
+        return bad(d, "padding", d->pool.pw);
+    return set_dst(d, window_size(s->h, d->pool.kh, d->pool.sh, d->pool.ph, 1),
+                   window_size(s->w, d->pool.kw, d->pool.sw, d->pool.pw, 1), s->c);
+}
+
+static enum status infer_subsample(struct op_desc *d)
+{
+    const struct tensor *s = &d->src[0];
+    int stride = d->subsample.stride;
+    if (stride < 1)
+        return bad(d, "stride", stride);
+    if (d->subsample.before < 0 || d->subsample.after < 0)
+        return bad(d, "channel padding", -1);
+    return set_dst(d, (s->h - 1) / stride + 1, (s->w - 1) / stride + 1,
+                   d->subsample.before + s->c + d->subsample.after);
+}
+
+static enum status check_second(const struct op_desc *d, int h, int w, int c)
+{
+    const struct tensor *s = &d->src[0], *t = &d->src[1];
+    if (t->n == s->n && t->h == h && t->w == w && t->c == c)
+        return OK;
+    return fail(ERR_USAGE, "%s: second source is %dx%dx%dx%d where %dx%dx%dx%d (n,h,w,c) is due",
+                op_name(d->kind), t->n, t->h, t->w, t->c, s->n, h, w, c);
+}
+
+static enum status check_source(const struct op_desc *d)
+{
+    for (int i = 0; i < op_sources(d->kind); i++) {
+        const struct tensor *s = &d->src[i];
+        if (s->n < 1 || s->h < 1 || s->w < 1 || s->c < 1 || s->stride < s->c)
+            return fail(ERR_USAGE, "%s: impossible source n%d h%d w%d c%d", op_name(d->kind), s->n,
+                        s->h, s->w, s->c);
+        if ((double)s->n * s->h * s->w * s->stride > (double)INT_MAX)
+            return fail(ERR_USAGE, "%s: the source has more than 2^31 elements", op_name(d->kind));
+    }
+    return OK;
+}
+
+static int planes_count(enum planes planes)
+{
+    return planes == PLANES_MAX_MEAN || planes == PLANES_MEAN_MAX ? 2 : 1;
+}
+
+enum status op_infer(struct op_desc *d)
+{
+    const struct tensor *s = &d->src[0];
+    if ((unsigned)d->kind >= OP_KINDS)
+        return fail(ERR_USAGE, "unknown operation %d", (int)d->kind);
+    TRY(check_source(d));
+    switch (d->kind) {
+    case OP_CONV2D:
+        return infer_conv(d);
+    case OP_LINEAR:
+        return d->linear.oc < 1 ? bad(d, "outputs", d->linear.oc) : set_dst(d, 1, 1, d->linear.oc);
+    case OP_MAXPOOL:
+    case OP_AVGPOOL:
+        return infer_pool(d);
+    case OP_ADAPTIVE_AVGPOOL:
+        return set_dst(d, d->adaptive.oh, d->adaptive.ow, s->c);
+    case OP_POOL_HW:
+        return set_dst(d, 1, 1, s->c);
+    case OP_POOL_C:
+        return set_dst(d, s->h, s->w, planes_count(d->pool_c.planes));
+    case OP_SUBSAMPLE:
+        return infer_subsample(d);
+    case OP_SOFTMAX_XENT:
+        return set_dst(d, 1, 1, 1);
+    case OP_ADD:
+        TRY(check_second(d, s->h, s->w, s->c));
+        return set_dst(d, s->h, s->w, s->c);
+    case OP_MUL_CHANNEL:
+        TRY(check_second(d, 1, 1, s->c));
+        return set_dst(d, s->h, s->w, s->c);
+    case OP_MUL_SPATIAL:
+        TRY(check_second(d, s->h, s->w, 1));
+        return set_dst(d, s->h, s->w, s->c);
+    case OP_CONCAT:
+        TRY(check_second(d, s->h, s->w, d->src[1].c));
+        return set_dst(d, s->h, s->w, s->c + d->src[1].c);
+    case OP_DROPOUT:
+        if (!(d->dropout.rate >= 0 && d->dropout.rate < 1))
+            return fail(ERR_USAGE, "dropout: rate %g is not in [0,1)", (double)d->dropout.rate);
+        return set_dst(d, s->h, s->w, s->c);
+    default:
+        return set_dst(d, s->h, s->w, s->c);
+    }
+}
+
+static int vectors(struct op_param_info *info, int count, int length)
+{
+    static const char *const names[] = {"weight", "bias", "running_mean", "running_var"};
+    for (int i = 0; i < count; i++)
+        info[i] = (struct op_param_info){names[i], 1, {length}, i >= 2};
+    return count;
+}
+
+int op_params(const struct op_desc *d, struct op_param_info info[OP_MAX_PARAM])
+{
+    const struct tensor *s = &d->src[0];
+    switch (d->kind) {
+    case OP_CONV2D:
+        info[0] = (struct op_param_info){
+            "weight", 4, {d->conv.oc, s->c / d->conv.groups, d->conv.kh, d->conv.kw}, false};
+        info[1] = (struct op_param_info){"bias", 1, {d->conv.oc}, false};
+        return d->conv.bias ? 2 : 1;
+    case OP_LINEAR:
+        info[0] = (struct op_param_info){"weight", 2, {d->linear.oc, s->c * s->h * s->w}, false};
+        info[1] = (struct op_param_info){"bias", 1, {d->linear.oc}, false};
+        return d->linear.bias ? 2 : 1;
+    case OP_BATCHNORM:
+        return vectors(info, 4, s->c);
+    case OP_SCALE:
+        return vectors(info, d->scale.learned ? 1 : 0, 1);
+    default:
+        return 0;
+    }
+}
+
+double op_macs(const struct op_desc *d)
+{
+    const struct tensor *s = &d->src[0];
+    if (d->kind == OP_CONV2D)
+        return (double)tensor_count(&d->dst) * (s->c / d->conv.groups) * d->conv.kh * d->conv.kw;
+    if (d->kind == OP_LINEAR)
+        return (double)s->n * s->h * s->w * s->c * d->linear.oc;
+    return 0;
+}
+
+double op_bytes(const struct op_desc *d)
+{
+    double elements = (double)tensor_count(&d->dst);
+    for (int i = 0; i < op_sources(d->kind); i++)
+        elements += (double)tensor_count(&d->src[i]);
+    struct op_param_info info[OP_MAX_PARAM];
+    int count = op_params(d, info);
+    for (int i = 0; i < count; i++) {
+        double size = 1;
+        for (int k = 0; k < info[i].ndim; k++)
+            size *= info[i].dim[k];
+        elements += size;
+    }
+    return elements * sizeof(float);
+}

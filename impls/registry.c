@@ -1,0 +1,69 @@
+/* The implementations compiled in, and the making of plans. Knows none of them from inside. */
+#include "impls/layer.h"
+#include "impls/ops.h"
+
+#include <stdio.h>
+#include <string.h>
+
+extern const struct impl impl_naive, impl_openblas, impl_onednn;
+
+const struct impl *const impls[] = {
+#ifdef HAVE_NAIVE
+    &impl_naive,
+#endif
+#ifdef HAVE_OPENBLAS
+    &impl_openblas,
+#endif
+#ifdef HAVE_ONEDNN
+    &impl_onednn,
+#endif
+    NULL,
+};
+
+const struct impl *impl_find(const char *name)
+{
+    char known[128] = "";
+    for (int i = 0; impls[i]; i++) {
+        if (strcmp(impls[i]->name, name) == 0)
+            return impls[i];
+        size_t used = strlen(known);
+        snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", impls[i]->name);
+    }
+    fail(ERR_USAGE, "no implementation '%s' in this build; there are: %s", name, known);
+    return NULL;
+}
+
+static bool has_strided_view(const struct op_desc *desc)
+{
+    bool strided = !tensor_is_dense(&desc->dst);
+    for (int i = 0; i < op_sources(desc->kind); i++)
+        strided = strided || !tensor_is_dense(&desc->src[i]);
+    return strided;
+}
+
+enum status plan_make(struct op_plan *plan, const struct impl *impl, struct impl_ctx *ctx,
+                      const struct op_desc *desc)
+{
+    const struct op_entry *entry = impl->ops[desc->kind];
+    CHECK(entry && desc->dst.c > 0);
+    memset(plan, 0, sizeof *plan);
+    if (has_strided_view(desc) && !entry->strided)
+        return fail(ERR_UNSUPPORTED, "%s does not accept strided views", entry->name);
+    plan->entry = entry;
+    plan->desc = *desc;
+    enum status status = entry->plan(ctx, plan);
+    if (status != OK) {
+        char text[256];
+        op_print(desc, text, sizeof text);
+        memset(plan, 0, sizeof *plan);
+        return fail_prefix(status, "%s, %s", impl->name, text);
+    }
+    return OK;
+}
+
+void plan_release(struct op_plan *plan)
+{
+    if (plan->entry && plan->entry->release)
+        plan->entry->release(plan);
+    memset(plan, 0, sizeof *plan);
+}
