@@ -212,4 +212,18 @@ static inline void expect_dir_refused(const struct fixture *f, const char *kind,
     expect_refused(text, status, fragment1, fragment2);
 }
 
+static inline void fixture_split(const struct dataset *ds, uint64_t seed, struct split *split)
+{
+    if (split_make(split, ds, seed) != OK)
+        fail_msg("%s", fail_text());
+}
+
+static inline bool fixture_is_member(const struct image_list *list, int image)
+{
+    for (int i = 0; i < list->n; i++)
+        if (list->index[i] == image)
+            return true;
+    return false;
+}
+
 #endif

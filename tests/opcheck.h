@@ -21,7 +21,7 @@ enum opcheck_data {
     OPCHECK_EQUAL,    /* all 2 */
     OPCHECK_ZERO,     /* all 0 */
     OPCHECK_NEGATIVE, /* -4..-1 */
-    OPCHECK_OFFSET,   /* 100 + standard normal */
+    OPCHECK_OFFSET,   /* 1000 + standard normal: what cancels badly shows */
     OPCHECK_DATA
 };
 

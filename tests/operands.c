@@ -29,7 +29,7 @@ double operand_value(const struct op_desc *desc, enum opcheck_data data, uint64_
     bool real = data == OPCHECK_FLOAT || data == OPCHECK_OFFSET;
     double value = real ? (double)(float)random_normal(s, i) : integer_value(data, s, what, i);
     if (data == OPCHECK_OFFSET && is_map(what))
-        return (double)(float)(100 + value);
+        return (double)(float)(1000 + value);
     if (desc->kind == OP_BATCHNORM && (enum operand)(OPERAND_PARAM + 3) == what)
         return fabs(value) + 1; /* a variance */
     if (desc->kind == OP_DROPOUT && value == 0)
@@ -97,7 +97,7 @@ bool operands_exact(const struct op_desc *d, enum opcheck_data data)
     case OP_ADD:
         return few_bits(d->add.a) && few_bits(d->add.b);
     case OP_DROPOUT:
-        return !d->train || few_bits(1 / (1 - d->dropout.rate));
+        return !d->train || (few_bits(d->dropout.rate) && few_bits(1 / (1 - d->dropout.rate)));
     case OP_AVGPOOL:
     case OP_ADAPTIVE_AVGPOOL:
     case OP_POOL_HW:

@@ -122,11 +122,17 @@ struct channel {
     double scale;     /* 1/sqrt(var + eps) */
 };
 
+/* Batch statistics are those of training; inference has running ones whatever the attribute. */
+static bool uses_batch(const struct op_desc *d)
+{
+    return d->train && d->bn.batch_stats;
+}
+
 static struct channel channel_statistics(const struct oracle *o, size_t c)
 {
     size_t channels = (size_t)o->desc.dst.c;
     struct channel s = {.pixels = o->count_dst / channels};
-    if (o->desc.bn.batch_stats) {
+    if (uses_batch(&o->desc)) {
         for (size_t i = c; i < o->count_dst; i += channels) {
             s.mean += o->src[0][i] / (double)s.pixels;
             s.mean_size += fabs(o->src[0][i]) / (double)s.pixels;
@@ -142,18 +148,15 @@ static struct channel channel_statistics(const struct oracle *o, size_t c)
     return s;
 }
 
-/* running = (1 - momentum)*running + momentum*batch, the variance unbiased. One value per channel
- * has no unbiased variance: running_var then keeps its value (and takes no NaN: report R41). */
+/* running = (1 - momentum)*running + momentum*batch, the variance unbiased: one value per channel
+ * has none, so no implementation may plan that (report R41). */
 static void update_running(struct oracle *o, size_t c, const struct channel *s)
 {
     double m = (double)o->desc.bn.momentum, n = (double)s->pixels;
     o->next[2][c] = (struct oracle_num){(1 - m) * o->param[2][c] + m * s->mean,
                                         (1 - m) * fabs(o->param[2][c]) + m * s->mean_size};
-    o->next[3][c] = (struct oracle_num){o->param[3][c], fabs(o->param[3][c])};
-    if (s->pixels < 2)
-        return;
-    oracle_term(&o->next[3][c], -m * o->param[3][c]);
-    oracle_term(&o->next[3][c], m * s->var * n / (n - 1));
+    o->next[3][c] = (struct oracle_num){(1 - m) * o->param[3][c] + m * s->var * n / (n - 1),
+                                        (1 - m) * o->param[3][c] + m * s->var * n / (n - 1)};
 }
 
 void oracle_batchnorm_forward(struct oracle *o)
@@ -167,7 +170,7 @@ void oracle_batchnorm_forward(struct oracle *o)
             o->dst[i].value = weight * (x - s.mean) * s.scale + bias;
             o->dst[i].size = fabs(weight) * (fabs(x) + s.mean_size) * s.scale + fabs(bias);
         }
-        if (o->desc.bn.batch_stats)
+        if (uses_batch(&o->desc))
             update_running(o, c, &s);
     }
 }
@@ -191,7 +194,7 @@ void oracle_batchnorm_backward(struct oracle *o)
             double gain = o->param[0][c] * s.scale;
             struct oracle_num *dx = &o->diff_src[0][i];
             oracle_term(dx, gain * dy);
-            if (!o->desc.bn.batch_stats)
+            if (!uses_batch(&o->desc))
                 continue;
             double z = (x - s.mean) * s.scale, z_size = (fabs(x) + s.mean_size) * s.scale;
             dx->value -= gain * (dbias->value / n + z * dweight->value / n);

@@ -246,7 +246,8 @@ bool rig_forward(struct rig *rig, int poison)
     struct role role[ROLES];
     unsigned before[OP_MAX_PARAM];
     int count = list_roles(rig, role);
-    bool statistics = rig->desc.kind == OP_BATCHNORM && rig->desc.bn.batch_stats;
+    bool statistics =
+        rig->desc.kind == OP_BATCHNORM && rig->desc.train && rig->desc.bn.batch_stats;
     guarded_poison(&rig->dst, poison);
     guarded_poison(&rig->save, poison);
     guarded_poison(&rig->scratch, poison);

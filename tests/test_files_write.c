@@ -115,6 +115,7 @@ static const struct {
     {{.name = "\xff\xfe", .data = weights}, "not UTF-8"},
     {{.name = "rng", .data = weights}, "two tensors named 'rng'"},
     {{.name = "a", .ndim = 1, .dim = {-1}, .data = weights}, "shape"},
+    {{.name = "a", .ndim = 2, .dim = {0, -1}, .data = weights}, "shape"},
     {{.name = "a", .ndim = 3, .dim = {1l << 40, 1l << 40, 1}, .data = weights}, "shape"},
     {{.name = "a", .ndim = 9, .dim = {1}, .data = weights}, "shape"},
     {{.name = "a", .ndim = -1, .data = weights}, "shape"},

@@ -180,7 +180,7 @@ static const struct example examples[] = {
      .diff_dst = "2", .dst = "4238", .diff_src = {"2 200 20 2000"},
      .diff_param = {"2 6 4 8", "2"}},
     /* 1 1 3 3: mean 2, variance 1 biased and 4/3 unbiased; eps 3 makes the root 2. */
-    {.text = "batchnorm w4 batch_stats eps3 momentum0.5", .src = {"1 1 3 3"},
+    {.text = "batchnorm w4 batch_stats eps3 momentum0.5", .train = true, .src = {"1 1 3 3"},
      .param = {"4", "1", "10", "2"}, .diff_dst = "1 0 0 0", .dst = "-1 -1 3 3",
      .diff_src = {"1.375 -0.625 -0.375 -0.375"}, .diff_param = {"-0.5", "1"},
      .next = {"4", "1", "6", "1.66666666666666667"}},

@@ -95,7 +95,7 @@ void layer_operands_fill(struct layer_operands *operands, enum layer_fill how, u
             make_positive(o->param[i], o->param_count[i], how);
     }
     struct random_stream stream = {seed, random_name("layer/labels")};
-    uint32_t classes = (uint32_t)(tensor_count(&o->desc.src[0]) / (size_t)o->desc.src[0].n);
+    uint32_t classes = (uint32_t)o->desc.src[0].c;
     for (int i = 0; i < o->desc.src[0].n; i++)
         o->labels[i] = (int32_t)random_below(stream, (uint64_t)i, classes);
 }

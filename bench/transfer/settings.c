@@ -59,7 +59,7 @@ static const struct setting_field fields[] = {
     {"seed", "N", "decides the split, the order, the augmentation and the initial weights",
      SETTING_SEED, PLACE(seed)},
     {"impl", "NAME", "implementation: naive, openblas or onednn", SETTING_TEXT, PLACE(impl)},
-    {"threads", "N", "threads", SETTING_INT, PLACE(threads), 1, 1024},
+    {"threads", "N", "threads; 0: all that this process may use", SETTING_INT, PLACE(threads), 0, 1024},
 };
 
 enum { FIELDS = sizeof fields / sizeof fields[0] };
@@ -356,5 +356,8 @@ char *train_settings_command(const struct train_settings *settings, const char *
         fputs(" --save ", out);
         put_word(save, out);
     }
-    return fclose(out) == 0 ? text : NULL;
+    if (fclose(out) == 0)
+        return text;
+    free(text);
+    return NULL;
 }

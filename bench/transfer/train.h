@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 enum transfer_arm { ARM_SCRATCH, ARM_FROZEN, ARM_FROZEN_ATTENTION, ARM_FINETUNE, ARM_COUNT };
 
@@ -75,11 +76,14 @@ struct train_result {
 /* Files and talk of a run: nothing here changes its numbers. */
 struct train_io {
     const char *save;        /* weights file to write at the end; NULL: none */
-    const char *checkpoint;  /* file for resuming, written every epoch; NULL: none */
+    const char *checkpoint;  /* file for resuming, written after every epoch; NULL: none */
     bool resume;             /* go on from the checkpoint when it exists */
-    bool progress;           /* one line that is redrawn; else plain lines (quiet: none) */
-    bool quiet;
-    int stop_after_steps;    /* > 0: end the process's work here, for tests of resume */
+    int stop_after_epochs;   /* > 0: end here after so many epochs, as if killed; for tests */
+    const char *const *allow_missing, *const *allow_unexpected; /* globs, NULL-terminated */
+    FILE *talk;              /* notes and progress; NULL: silent */
+    bool terminal;           /* one line that is redrawn, instead of plain lines */
+    void (*on_step)(void *data, int step, double loss, double accuracy); /* NULL: none */
+    void *on_step_data;
 };
 
 /* Runs it. A diverged run is OK with result->diverged set. The caller frees result->predictions. */

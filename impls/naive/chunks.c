@@ -1,4 +1,5 @@
-/* Chunks of pixels: see chunks.h. Knows neither padding nor strides: a walk's fill function does. */
+/* Chunks of pixels: see chunks.h. Knows neither padding nor strides: the walk's fill function
+ * does. */
 #include "impls/naive/chunks.h"
 
 #include "impls/base/memory.h"

@@ -159,7 +159,7 @@ static size_t scratch_bytes(const struct op_desc *d, const struct conv *conv)
     size_t bias = naive_columns_bytes(&d->dst, false);
     if (d->want_diff_param & 1 && outer > most)
         most = outer;
-    if (d->want_diff_param & 2 && bias > most)
+    if (d->conv.bias && d->want_diff_param & 2 && bias > most)
         most = bias;
     return most;
 }
@@ -169,9 +169,6 @@ static enum status plan_conv(struct impl_ctx *ctx, struct op_plan *plan)
     (void)ctx;
     const struct op_desc *d = &plan->desc;
     TRY(naive_plan_begin(plan, is_depthwise(d) ? "naive direct depthwise" : "naive direct"));
-    if (naive_pixels(&d->src[0]) > INT32_MAX - NAIVE_CHUNK
-        || naive_pixels(&d->dst) > INT32_MAX - NAIVE_CHUNK)
-        return fail(ERR_UNSUPPORTED, "naive conv2d: more than 2^31 pixels in a map");
     struct conv *conv = calloc(1, sizeof *conv);
     if (!conv)
         return fail(ERR_MEMORY, "naive conv2d: out of memory");

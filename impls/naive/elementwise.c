@@ -1,6 +1,6 @@
-/* Elementwise operations: relu, sigmoid, scale, add, and the two gates mul_channel and
- * mul_spatial. `omp simd` tells the compiler that source and result are the same memory or do not
- * overlap: relu, sigmoid and add may work in place. */
+/* Elementwise operations: relu, sigmoid, scale, add. `omp simd` tells the compiler that
+ * source and result are the same memory or do not overlap: relu, sigmoid and add may work in
+ * place. */
 #include "impls/naive/naive.h"
 
 #include "impls/naive/columns.h"
@@ -62,8 +62,10 @@ static void relu_row(const float *from, float *to, size_t n)
 static void relu_diff_row(const float *y, const float *dy, float *dx, size_t n, bool add)
 {
 #pragma omp simd
-    for (size_t i = 0; i < n; i++)
-        dx[i] = (y[i] <= 0.0f ? 0.0f : dy[i]) + (add ? dx[i] : 0.0f);
+    for (size_t i = 0; i < n; i++) {
+        float g = dy[i], old = dx[i]; /* loaded in any case: no branch in the loop */
+        dx[i] = (y[i] <= 0.0f ? 0.0f : g) + (add ? old : 0.0f);
+    }
 }
 
 static enum status relu_forward(const struct op_plan *plan, const struct op_args *args)

@@ -71,7 +71,7 @@ static size_t scratch_bytes(const struct op_desc *d, const struct linear *linear
     size_t bias = naive_columns_bytes(&d->dst, false);
     if (d->want_diff_param & 1 && outer > most)
         most = outer;
-    if (d->want_diff_param & 2 && bias > most)
+    if (d->linear.bias && d->want_diff_param & 2 && bias > most)
         most = bias;
     return most;
 }
@@ -81,8 +81,6 @@ static enum status plan_linear(struct impl_ctx *ctx, struct op_plan *plan)
     (void)ctx;
     const struct op_desc *d = &plan->desc;
     TRY(naive_plan_begin(plan, "naive direct"));
-    if (naive_elements(&d->src[0]) / (size_t)d->src[0].n > INT32_MAX - NAIVE_COLS)
-        return fail(ERR_UNSUPPORTED, "naive linear: more than 2^31 features");
     struct linear *linear = calloc(1, sizeof *linear);
     if (!linear)
         return fail(ERR_MEMORY, "naive linear: out of memory");

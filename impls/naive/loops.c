@@ -32,11 +32,6 @@ size_t naive_pixels(const struct tensor *t)
     return (size_t)t->n * (size_t)t->h * (size_t)t->w;
 }
 
-size_t naive_elements(const struct tensor *t)
-{
-    return naive_pixels(t) * (size_t)t->c;
-}
-
 struct naive_rows naive_rows_of(const struct tensor *const *list, int n)
 {
     bool dense = true;
@@ -44,7 +39,7 @@ struct naive_rows naive_rows_of(const struct tensor *const *list, int n)
         dense = dense && (!list[i]->data || list[i]->stride == list[i]->c);
     struct naive_rows rows = {
         .width = dense ? FLAT_WIDTH : (size_t)list[0]->c,
-        .total = naive_elements(list[0]),
+        .total = tensor_count(list[0]),
         .flat = dense,
     };
     rows.count = (rows.total + rows.width - 1) / rows.width;

@@ -14,8 +14,7 @@ enum status naive_plan_begin(struct op_plan *plan, const char *how);
 /* A plan function for entries that need no memory at all; `how` is "naive loops". */
 enum status naive_plan_loops(struct impl_ctx *ctx, struct op_plan *plan);
 
-size_t naive_pixels(const struct tensor *t);   /* n*h*w */
-size_t naive_elements(const struct tensor *t); /* n*h*w*c */
+size_t naive_pixels(const struct tensor *t); /* n*h*w */
 
 /* Channels of pixel `index` (0 .. n*h*w-1) of a map. */
 static inline float *naive_pixel(const struct tensor *t, size_t index)

@@ -23,8 +23,7 @@ extern const struct op_entry naive_scale;
 extern const struct op_entry naive_add;
 extern const struct op_entry naive_mul_channel;
 extern const struct op_entry naive_mul_spatial;
-extern const struct op_entry naive_maxpool; /* plan: ERR_USAGE when padding reaches the kernel's
-                                               size, because a window could then be empty */
+extern const struct op_entry naive_maxpool;
 extern const struct op_entry naive_avgpool;
 extern const struct op_entry naive_adaptive_avgpool;
 extern const struct op_entry naive_pool_hw;

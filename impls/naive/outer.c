@@ -123,6 +123,17 @@ static void sum_slice(const struct work *work, struct slice s)
     }
 }
 
+static inline __attribute__((always_inline)) void
+sum_depthwise(const float *const *rows, int n, const float *diff, const int columns, bool first,
+              float *grad)
+{
+    float sum[NAIVE_COLS] = {0};
+    for (int row = 0; row < n; row++, diff += NAIVE_COLS)
+        naive_add_product(sum, rows[row], diff, columns);
+    for (int i = 0; i < NAIVE_COLS; i++)
+        grad[i] = sum[i] + (first ? 0.0f : grad[i]);
+}
+
 /* As sum_slice(): s.group is the block, and channel i of the source meets channel i of diff. */
 static void sum_slice_depthwise(const struct work *work, struct slice s)
 {
@@ -133,12 +144,11 @@ static void sum_slice_depthwise(const struct work *work, struct slice s)
     float *grad = outer->panels
                   + ((size_t)s.group * (size_t)shape->taps + (size_t)s.tap) * NAIVE_COLS;
     int left = shape->width - s.group * NAIVE_COLS;
-    float sum[NAIVE_COLS] = {0};
     find_rows(work, s.tap, (size_t)s.group * NAIVE_COLS, rows);
-    for (int row = 0; row < work->chunk.rows; row++, diff += NAIVE_COLS)
-        naive_add_product(sum, rows[row], diff, left < NAIVE_COLS ? left : NAIVE_COLS);
-    for (int i = 0; i < NAIVE_COLS; i++)
-        grad[i] = sum[i] + (work->first ? 0.0f : grad[i]);
+    if (left >= NAIVE_COLS)
+        sum_depthwise(rows, work->chunk.rows, diff, NAIVE_COLS, work->first, grad);
+    else
+        sum_depthwise(rows, work->chunk.rows, diff, left, work->first, grad);
 }
 
 size_t naive_outer_scratch(const struct naive_shape *shape, int threads)

@@ -3,6 +3,7 @@
 
 #include "impls/ops.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -244,6 +245,14 @@ enum status shim_run(const struct shim_prim *prim, const struct op_desc *desc, v
     op_print(desc, text, sizeof text);
     shim_failed(status, prim->name);
     return fail_prefix(ERR_LIBRARY, "onednn, %s", text);
+}
+
+void shim_say(struct op_plan *plan, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(plan->how, sizeof plan->how, format, args);
+    va_end(args);
 }
 
 enum status shim_plan(struct impl_ctx *ctx, struct op_plan *plan, size_t size,

@@ -140,6 +140,9 @@ enum status shim_plan(struct impl_ctx *ctx, struct op_plan *plan, size_t size,
                       enum status (*build)(struct impl_ctx *ctx, struct op_plan *plan),
                       void (*release)(struct op_plan *plan));
 
+/* Writes plan->how, cut short where it must be. */
+void shim_say(struct op_plan *plan, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* Between shim.c and the two version files only. */
 
 /* Whether a kernel of this name may run: not reference code, not what is to be avoided. */

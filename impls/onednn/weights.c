@@ -2,7 +2,7 @@
 #include "impls/onednn/weights.h"
 
 #include "impls/base/memory.h"
-#include "impls/onednn/loops.h"
+#include "impls/onednn/own.h"
 
 #include <string.h>
 
@@ -14,8 +14,8 @@ static size_t count_of(const struct shim_view *v)
     return count;
 }
 
-enum status pack_make(struct impl_ctx *ctx, const struct shim_view *plain,
-                      const struct shim_prim *user, struct pack *pack)
+enum status dnn_pack_make(struct impl_ctx *ctx, const struct shim_view *plain,
+                      const struct shim_prim *user, struct dnn_pack *pack)
 {
     TRY(shim_make_reorder(ctx, plain, user, DNNL_ARG_WEIGHTS, false, &pack->same, &pack->reorder));
     if (pack->same)
@@ -24,7 +24,7 @@ enum status pack_make(struct impl_ctx *ctx, const struct shim_view *plain,
     return pack->data ? OK : ERR_MEMORY;
 }
 
-enum status pack_use(struct pack *pack, const struct op_desc *desc, const struct param *weight,
+enum status dnn_pack_use(struct dnn_pack *pack, const struct op_desc *desc, const struct param *weight,
                      void *scratch, float **data)
 {
     *data = pack->same ? weight->data : pack->data;
@@ -37,15 +37,15 @@ enum status pack_use(struct pack *pack, const struct op_desc *desc, const struct
     return OK;
 }
 
-void pack_release(struct pack *pack)
+void dnn_pack_release(struct dnn_pack *pack)
 {
     shim_release(&pack->reorder);
     memory_free(pack->data);
     memset(pack, 0, sizeof *pack);
 }
 
-enum status unpack_make(struct impl_ctx *ctx, const struct shim_view *plain,
-                        const struct shim_prim *user, struct unpack *unpack)
+enum status dnn_unpack_make(struct impl_ctx *ctx, const struct shim_view *plain,
+                        const struct shim_prim *user, struct dnn_unpack *unpack)
 {
     unpack->bytes = shim_bytes(user, DNNL_ARG_DIFF_WEIGHTS);
     unpack->count = count_of(plain);
@@ -54,18 +54,18 @@ enum status unpack_make(struct impl_ctx *ctx, const struct shim_view *plain,
 }
 
 /* The area: the gradient in the primitive's order, then in plain order, to be added. */
-size_t unpack_area(const struct unpack *unpack)
+size_t dnn_unpack_area(const struct dnn_unpack *unpack)
 {
     size_t plain = unpack->same ? 0 : unpack->count * sizeof(float);
     return memory_round(unpack->bytes) + memory_round(plain);
 }
 
-float *unpack_target(const struct unpack *unpack, float *grad, bool add, void *area)
+float *dnn_unpack_target(const struct dnn_unpack *unpack, float *grad, bool add, void *area)
 {
     return unpack->same && grad && !add ? grad : area;
 }
 
-enum status unpack_finish(const struct unpack *unpack, const struct op_desc *desc, float *grad,
+enum status dnn_unpack_finish(const struct dnn_unpack *unpack, const struct op_desc *desc, float *grad,
                           bool add, void *area, void *scratch)
 {
     if (!grad || (unpack->same && !add))
@@ -77,11 +77,11 @@ enum status unpack_finish(const struct unpack *unpack, const struct op_desc *des
         TRY(shim_run(&unpack->reorder, desc, scratch, binds, 2));
     }
     if (add)
-        loops_add(grad, plain, unpack->count);
+        dnn_own_add(grad, plain, unpack->count);
     return OK;
 }
 
-void unpack_release(struct unpack *unpack)
+void dnn_unpack_release(struct dnn_unpack *unpack)
 {
     shim_release(&unpack->reorder);
     memset(unpack, 0, sizeof *unpack);

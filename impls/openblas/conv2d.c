@@ -9,6 +9,9 @@
 #include <omp.h>
 #include <stdlib.h>
 
+/* Channels up to which direct loops over planes beat im2col and a product of so few columns. */
+enum { FEW_IN = 8, FEW_OUT = 2, SHORT = 64 };
+
 static struct conv conv_of(const struct op_desc *desc)
 {
     const struct tensor *src = &desc->src[0], *dst = &desc->dst;
@@ -25,13 +28,23 @@ static struct conv conv_of(const struct op_desc *desc)
     };
 }
 
+/* A window is short when its taps are not spread over far more than the map: the planes of
+ * stencil.h span all of it. */
+static bool window_is_short(const struct window *win)
+{
+    return (long)(win->kh - 1) * win->dh < SHORT && (long)(win->kw - 1) * win->dw < SHORT;
+}
+
 static const struct conv_kernel *choose(const struct conv *conv)
 {
     const struct window *win = &conv->win;
     if (conv->groups > 1 && win->c == 1 && conv->oc == 1)
         return &conv_depthwise;
     bool one = win->kh == 1 && win->kw == 1, every = win->sh == 1 && win->sw == 1;
-    return one && every && win->ph == 0 && win->pw == 0 ? &conv_pixels : &conv_patches;
+    if (one && every && win->ph == 0 && win->pw == 0)
+        return &conv_pixels;
+    bool few = conv->groups == 1 && conv->oc <= FEW_OUT && win->c <= FEW_IN;
+    return few && every && window_is_short(win) ? &conv_planes : &conv_patches;
 }
 
 static enum status check(const struct op_desc *desc)

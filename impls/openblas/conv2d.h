@@ -41,6 +41,7 @@ struct conv_kernel {
 
 extern const struct conv_kernel conv_pixels;    /* 1x1, stride 1: a product without patches */
 extern const struct conv_kernel conv_patches;   /* everything: im2col and products */
+extern const struct conv_kernel conv_planes;    /* stride 1, few channels: direct loops */
 extern const struct conv_kernel conv_depthwise; /* groups == channels: direct loops */
 
 /* Whether args->param[1] is there and is to be added. NULL when not. */

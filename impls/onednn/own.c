@@ -1,32 +1,32 @@
-/* Own loops of the oneDNN table: see loops.h. */
-#include "impls/onednn/loops.h"
+/* Own loops of the oneDNN table: see own.h. */
+#include "impls/onednn/own.h"
 
 #include "impls/base/memory.h"
 
 #include <string.h>
 
-void loops_add(float *dst, const float *src, size_t count)
+void dnn_own_add(float *dst, const float *src, size_t count)
 {
 #pragma omp parallel for schedule(static)
     for (size_t i = 0; i < count; i++)
         dst[i] += src[i];
 }
 
-void loops_blend(float *dst, float a, const float *x, float b, const float *y, size_t count)
+void dnn_own_blend(float *dst, float a, const float *x, float b, const float *y, size_t count)
 {
 #pragma omp parallel for schedule(static)
     for (size_t i = 0; i < count; i++)
         dst[i] = a * x[i] + b * y[i];
 }
 
-void loops_scale(float *dst, float a, const float *x, bool add, size_t count)
+void dnn_own_scale(float *dst, float a, const float *x, bool add, size_t count)
 {
 #pragma omp parallel for schedule(static)
     for (size_t i = 0; i < count; i++)
         dst[i] = add ? dst[i] + a * x[i] : a * x[i];
 }
 
-void loops_gather(float *dst, const struct tensor *src, int sh, int sw, int oh, int ow)
+void dnn_own_gather(float *dst, const struct tensor *src, int sh, int sw, int oh, int ow)
 {
     const float *data = src->data;
     size_t c = (size_t)src->c;
@@ -40,26 +40,6 @@ void loops_gather(float *dst, const struct tensor *src, int sh, int sw, int oh, 
             }
 }
 
-void loops_mul_channel(float *y, const float *x, const float *gate, int n, size_t pixels, int c)
-{
-    size_t rows = (size_t)n * pixels;
-#pragma omp parallel for schedule(static)
-    for (size_t p = 0; p < rows; p++) {
-        const float *g = gate + p / pixels * c;
-        for (int i = 0; i < c; i++)
-            y[p * c + i] = x[p * c + i] * g[i];
-    }
-}
-
-void loops_mul_spatial(float *y, const float *x, const float *gate, int n, size_t pixels, int c)
-{
-    size_t rows = (size_t)n * pixels;
-#pragma omp parallel for schedule(static)
-    for (size_t p = 0; p < rows; p++)
-        for (int i = 0; i < c; i++)
-            y[p * c + i] = x[p * c + i] * gate[p];
-}
-
 /* Each image is cut into this many runs of pixels at most, whatever the number of threads: the
  * partial sums are then the same for every number. */
 enum { RUNS = 16 };
@@ -69,13 +49,13 @@ static size_t runs_of(size_t pixels)
     return pixels < RUNS ? pixels : RUNS;
 }
 
-size_t loops_mul_channel_scratch(int n, size_t pixels, int c)
+size_t dnn_own_mul_channel_scratch(int n, size_t pixels, int c)
 {
     return (size_t)n * runs_of(pixels) * (size_t)c * sizeof(float);
 }
 
 /* One run: part[c] = sum of dy * x; dx where wanted. dy is read before dx is written. */
-static void run_backward(const struct gate_grads *grads, const float *dy, const float *x,
+static void run_backward(const struct dnn_gate_grads *grads, const float *dy, const float *x,
                          const float *gate, size_t first, size_t last, int c, float *part)
 {
     if (part)
@@ -95,7 +75,7 @@ static void run_backward(const struct gate_grads *grads, const float *dy, const 
     }
 }
 
-static void sum_runs(const struct gate_grads *grads, const float *parts, int n, size_t runs, int c)
+static void sum_runs(const struct dnn_gate_grads *grads, const float *parts, int n, size_t runs, int c)
 {
 #pragma omp parallel for schedule(static)
     for (int b = 0; b < n; b++)
@@ -108,7 +88,7 @@ static void sum_runs(const struct gate_grads *grads, const float *parts, int n, 
         }
 }
 
-void loops_mul_channel_backward(const struct gate_grads *grads, const float *dy, const float *x,
+void dnn_own_mul_channel_backward(const struct dnn_gate_grads *grads, const float *dy, const float *x,
                                 const float *gate, int n, size_t pixels, int c, float *scratch)
 {
     size_t runs = runs_of(pixels), units = (size_t)n * runs;
@@ -138,7 +118,7 @@ static float dot(const float *a, const float *b, int count)
            ((part[2] + part[6]) + (part[3] + part[7]));
 }
 
-void loops_mul_spatial_backward(const struct gate_grads *grads, const float *dy, const float *x,
+void dnn_own_mul_spatial_backward(const struct dnn_gate_grads *grads, const float *dy, const float *x,
                                 const float *gate, int n, size_t pixels, int c)
 {
     size_t rows = (size_t)n * pixels;

@@ -1,0 +1,173 @@
+/* The check that comes before every timing: see layer_check.h. */
+#include "bench/measure/layer_check.h"
+
+#include "impls/base/random.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { SPOTS = 64 };
+
+/* One round of checking: which operands, and how strictly results are judged. */
+struct round {
+    const struct layer_operands *operands;
+    bool exact;
+    uint64_t seed;
+};
+
+static void reject(struct layer_verdict *verdict, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Keeps the first reason. */
+static void reject(struct layer_verdict *verdict, const char *format, ...)
+{
+    if (!verdict->ok)
+        return;
+    verdict->ok = false;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(verdict->message, sizeof verdict->message, format, args);
+    va_end(args);
+}
+
+static void note_error(struct layer_verdict *verdict, double error)
+{
+    if (error > verdict->error)
+        verdict->error = error;
+}
+
+/* Element to look at in spot `i`: both ends, then drawn ones. */
+static size_t spot(const struct round *round, int i, size_t count)
+{
+    if (i < 2)
+        return i == 0 ? 0 : count - 1;
+    struct random_stream stream = {round->seed, random_name("layer/spots")};
+    return random_below(stream, (uint64_t)i, (uint32_t)count);
+}
+
+typedef bool truth(const struct layer_operands *operands, size_t index, struct layer_sum *sum);
+
+static void check_spots(const struct round *round, const char *name, const float *data,
+                        size_t count, truth *tell, struct layer_verdict *verdict)
+{
+    for (int i = 0; i < SPOTS; i++) {
+        size_t at = spot(round, i, count);
+        struct layer_sum due;
+        if (!tell(round->operands, at, &due))
+            return;
+        double error = fabs((double)data[at] - due.value);
+        double bound = round->exact ? 0 : 1e-5 * due.size;
+        if (!(error <= bound))
+            reject(verdict, "%s element %zu is %.9g where %.9g is due", name, at, (double)data[at],
+                   due.value);
+        if (!round->exact && due.size > 0)
+            note_error(verdict, error / due.size);
+    }
+}
+
+static void check_identities(const struct round *round, const struct layer_run *run,
+                             struct layer_verdict *verdict)
+{
+    struct layer_identity list[LAYER_IDENTITIES];
+    int count = layer_identities(run, list);
+    for (int i = 0; i < count; i++) {
+        double error = fabs(list[i].left.value - list[i].right.value);
+        double bound = round->exact ? 0 : 1e-5 * (list[i].left.size + list[i].right.size);
+        if (!(error <= bound))
+            reject(verdict, "%s does not hold: %.9g and %.9g", list[i].name, list[i].left.value,
+                   list[i].right.value);
+    }
+}
+
+static void check_alone(const struct round *round, struct layer_run *run,
+                        struct layer_verdict *verdict)
+{
+    const struct layer_operands *o = round->operands;
+    enum status status = layer_run_forward(run);
+    if (status == OK && o->pass == PASS_BWD)
+        status = layer_run_backward(run);
+    if (status != OK) {
+        reject(verdict, "%s", fail_text());
+        return;
+    }
+    check_spots(round, "dst", run->args.dst.data, tensor_count(&o->desc.dst), layer_truth_dst,
+                verdict);
+    if (o->pass == PASS_BWD) {
+        check_spots(round, "diff_src0", run->args.diff_src[0].data, tensor_count(&o->desc.src[0]),
+                    layer_truth_diff_src, verdict);
+        check_identities(round, run, verdict);
+    }
+}
+
+static void compare_exactly(const struct layer_output *a, const struct layer_output *b,
+                            const char *other, struct layer_verdict *verdict)
+{
+    for (size_t i = 0; i < a->count; i++)
+        if (!(a->data[i] == b->data[i])) {
+            reject(verdict, "%s element %zu is %.9g where %s has %.9g", a->name, i,
+                   (double)a->data[i], other, (double)b->data[i]);
+            return;
+        }
+}
+
+static void compare_norms(const struct layer_output *a, const struct layer_output *b,
+                          double bound, const char *other, struct layer_verdict *verdict)
+{
+    double difference = 0, norm = 0;
+    for (size_t i = 0; i < a->count; i++) {
+        double x = (double)a->data[i], y = (double)b->data[i];
+        difference += (x - y) * (x - y);
+        norm += y * y;
+    }
+    double error = difference == 0 ? 0 : sqrt(difference / norm);
+    if (!(error <= bound))
+        reject(verdict, "%s differs from that of %s by %.3g (relative 2-norm)", a->name, other,
+               error);
+    note_error(verdict, error);
+}
+
+static void compare(const struct round *round, const struct layer_run *run,
+                    const struct layer_run *reference, struct layer_verdict *verdict)
+{
+    double bound = round->operands->pass == PASS_FWD ? 1e-5 : 1e-4;
+    struct layer_output a, b;
+    for (int i = 0; layer_run_output(run, i, &a) && layer_run_output(reference, i, &b); i++) {
+        if (round->exact)
+            compare_exactly(&a, &b, reference->impl->name, verdict);
+        else
+            compare_norms(&a, &b, bound, reference->impl->name, verdict);
+    }
+}
+
+static void check_round(const struct round *round, struct layer_run *runs, int count,
+                        struct layer_verdict *verdicts)
+{
+    const struct layer_run *reference = NULL;
+    for (int i = 0; i < count; i++) {
+        layer_run_reset(&runs[i]);
+        check_alone(round, &runs[i], &verdicts[i]);
+        if (!verdicts[i].ok)
+            continue;
+        if (reference)
+            compare(round, &runs[i], reference, &verdicts[i]);
+        else
+            reference = &runs[i];
+    }
+}
+
+void layer_check(struct layer_operands *operands, struct layer_run *runs, int count,
+                 uint64_t seed, struct layer_verdict *verdicts)
+{
+    struct round round = {.operands = operands, .exact = layer_is_exact(operands), .seed = seed};
+    for (int i = 0; i < count; i++)
+        verdicts[i] = (struct layer_verdict){.ok = true, .exact = round.exact};
+    if (round.exact) {
+        layer_operands_fill(operands, FILL_INTEGERS, seed);
+        check_round(&round, runs, count, verdicts);
+    }
+    round.exact = false;
+    layer_operands_fill(operands, FILL_REALS, seed);
+    check_round(&round, runs, count, verdicts);
+}

@@ -1,0 +1,28 @@
+/* The check that comes before every timing: implementations against the definition, against
+ * identities of their gradients, and against each other. Knows no clock. */
+#ifndef BENCH_MEASURE_LAYER_CHECK_H
+#define BENCH_MEASURE_LAYER_CHECK_H
+
+#include "bench/measure/layer_truth.h"
+
+struct layer_verdict {
+    bool ok;
+    bool exact;        /* judged on integers as well, without any tolerance */
+    double error;      /* on reals: the largest of the relative errors that were looked at */
+    char message[256]; /* why it is not ok: output, element, what stands there, what is due */
+};
+
+/* Checks `count` runs of the same operands; verdicts[count]. Runs the pass on integers where that
+ * is exact, then on reals, and each time compares
+ *   - elements of dst (first, last and 62 drawn ones) with the definition, within 1e-5 of the sum
+ *     of absolute terms; on integers exactly;
+ *   - in a backward pass the identities of layer_truth.h, and drawn elements of the gradient where
+ *     there is none;
+ *   - every output with that of the first run that is right so far: relative 2-norm at most 1e-5
+ *     forward, 1e-4 backward; on integers bit for bit.
+ * Outputs are NaN before, so an element that is not written is found. Operands and runs are left
+ * filled with reals. A run that reports a failure is not ok. */
+void layer_check(struct layer_operands *operands, struct layer_run *runs, int count,
+                 uint64_t seed, struct layer_verdict *verdicts);
+
+#endif

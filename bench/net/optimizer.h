@@ -1,0 +1,18 @@
+/* Stochastic gradient descent exactly as PyTorch's torch.optim.SGD (dampening 0). */
+#ifndef BENCH_NET_OPTIMIZER_H
+#define BENCH_NET_OPTIMIZER_H
+
+#include "bench/net/params.h"
+
+struct sgd {
+    double lr, momentum, weight_decay;
+    bool nesterov;
+};
+
+/* One step over every trainable parameter, in single precision:
+ *   d = grad + weight_decay*p;  v = momentum*v + d;  p -= lr*(nesterov ? d + momentum*v : v)
+ * (v starts at zero, so the first v is d). Fixed parameters, their velocity and all buffers are
+ * not touched: neither decay nor momentum moves them. */
+void sgd_step(struct params *params, const struct sgd *sgd);
+
+#endif

@@ -1,0 +1,152 @@
+/* Weight files and parameters: see weights.h. */
+#include "bench/net/weights.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool matches(const char *const *globs, const char *name)
+{
+    for (; globs && *globs; globs++)
+        if (fnmatch(*globs, name, 0) == 0)
+            return true;
+    return false;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+static bool same_shape(const struct net_param *param, const struct safetensors_tensor *tensor)
+{
+    if (tensor->ndim != param->ndim)
+        return false;
+    for (int i = 0; i < param->ndim; i++)
+        if (tensor->dim[i] != param->dim[i])
+            return false;
+    return true;
+}
+
+static void param_shape(const struct net_param *param, char *text, size_t size)
+{
+    text[0] = '\0';
+    for (int i = 0; i < param->ndim; i++) {
+        size_t used = strlen(text);
+        snprintf(text + used, size - used, "%s%d", i ? ", " : "", param->dim[i]);
+    }
+}
+
+static void note(char *example, int count, const char *name)
+{
+    if (count == 1)
+        snprintf(example, 160, "%.159s", name);
+}
+
+/* Compares the network's names with the file's. Counts what the rules do not allow in `refused`. */
+static int compare_params(const struct params *params, const struct safetensors *file,
+                          const struct weights_rules *rules, struct weights_report *report)
+{
+    int refused = 0;
+    for (int i = 0; i < params->count; i++) {
+        const struct net_param *param = params->list[i];
+        const struct safetensors_tensor *tensor = safetensors_find(file, param->name);
+        if (rules->new_head && param->part == PART_HEAD)
+            continue;
+        if (!tensor) {
+            note(report->example[0], ++report->missing, param->name);
+            refused += !matches(rules->allow_missing, param->name);
+        } else if (!same_shape(param, tensor)) {
+            char ours[64], theirs[64], text[256];
+            param_shape(param, ours, sizeof ours);
+            safetensors_shape_text(tensor, theirs, sizeof theirs);
+            snprintf(text, sizeof text, "%s: %s in the file, [%s] in the network", param->name,
+                     theirs, ours);
+            note(report->example[2], ++report->mismatched, text);
+            refused++;
+        } else {
+            report->loaded++;
+        }
+    }
+    return refused;
+}
+
+static int compare_file(const struct params *params, const struct safetensors *file,
+                        const struct weights_rules *rules, struct weights_report *report)
+{
+    int refused = 0;
+    for (size_t i = 0; i < file->count; i++) {
+        const char *name = file->tensors[i].name;
+        if (params_find(params, name) || ends_with(name, "num_batches_tracked"))
+            continue;
+        note(report->example[1], ++report->unexpected, name);
+        refused += !matches(rules->allow_unexpected, name);
+    }
+    return refused;
+}
+
+void weights_report_print(const struct weights_report *r, char *text, size_t size)
+{
+    const char *const words[] = {"missing", "unexpected", "mismatched"};
+    const int counts[] = {r->missing, r->unexpected, r->mismatched};
+    snprintf(text, size, "loaded %d", r->loaded);
+    for (int i = 0; i < 3; i++) {
+        size_t used = strlen(text);
+        snprintf(text + used, size - used, ", %s %d", words[i], counts[i]);
+        used = strlen(text);
+        if (counts[i])
+            snprintf(text + used, size - used, " (%s%s)", r->example[i],
+                     counts[i] > 1 ? ", ..." : "");
+    }
+}
+
+static enum status copy_values(struct params *params, const struct safetensors *file,
+                               const struct weights_rules *rules)
+{
+    for (int i = 0; i < params->count; i++) {
+        struct net_param *param = params->list[i];
+        const struct safetensors_tensor *tensor = safetensors_find(file, param->name);
+        if (!tensor || (rules->new_head && param->part == PART_HEAD))
+            continue;
+        TRY(safetensors_copy_f32(file, tensor, param->p.data, param->p.count));
+        param->p.version++;
+    }
+    return OK;
+}
+
+enum status weights_load(struct params *params, const struct safetensors *file,
+                         const struct weights_rules *rules, struct weights_report *report)
+{
+    memset(report, 0, sizeof *report);
+    int refused = compare_params(params, file, rules, report);
+    refused += compare_file(params, file, rules, report);
+    if (refused) {
+        char text[640];
+        weights_report_print(report, text, sizeof text);
+        return fail(ERR_FORMAT, "%s does not fit this network: %s; is it another --model or "
+                    "--attention? (else see --allow-missing, --allow-unexpected)", file->path,
+                    text);
+    }
+    return copy_values(params, file, rules);
+}
+
+enum status weights_save(const char *path, const struct params *params,
+                         const struct safetensors_pair *metadata, size_t metadata_count)
+{
+    struct safetensors_tensor *tensors = calloc((size_t)params->count + 1, sizeof *tensors);
+    if (!tensors)
+        return fail(ERR_MEMORY, "%s: out of memory for its tensor list", path);
+    for (int i = 0; i < params->count; i++) {
+        const struct net_param *param = params->list[i];
+        tensors[i] = (struct safetensors_tensor){.name = param->name, .ndim = param->ndim,
+                                                 .data = param->p.data};
+        for (int d = 0; d < param->ndim; d++)
+            tensors[i].dim[d] = param->dim[d];
+    }
+    enum status status =
+        safetensors_write(path, tensors, (size_t)params->count, metadata, metadata_count);
+    free(tensors);
+    return status;
+}

@@ -1,0 +1,36 @@
+/* A cell of a study: one training run, and the key under which its result is stored. */
+#ifndef BENCH_STUDY_CELL_H
+#define BENCH_STUDY_CELL_H
+
+#include "bench/transfer/train.h"
+
+enum {
+    CELL_KEY_SIZE = 33,   /* 32 hex digits */
+    CELL_SCHEMA = 1       /* part of every key: raised when equal settings come to mean something
+                             else, so that older results are not taken for newer ones */
+};
+
+/* A source is trained from random weights and kept; a transfer cell starts from a source, or from
+ * random weights (the scratch arm). */
+enum cell_role { ROLE_SOURCE, ROLE_TRANSFER };
+
+struct cell {
+    char key[CELL_KEY_SIZE];
+    char source[CELL_KEY_SIZE];     /* key of the cell whose weights it starts from, or "" */
+    enum cell_role role;
+    struct train_settings settings; /* as run; .init is "random", also when there is a source */
+    char *identity;                 /* the canonical JSON text that the key is the hash of; owned */
+};
+
+/* Fills key and identity from role, source and settings. data_key says what the data are
+ * (dataset_key()): it takes the place of settings.data, as the source's key takes the place of a
+ * path. Every setting enters, in an order that is no part of it. */
+enum status cell_identify(struct cell *cell, const char *data_key);
+
+/* The 32 hex digits of a text: two 64-bit FNV-1a hashes with different starts. */
+void cell_hash(const char *text, char key[CELL_KEY_SIZE]);
+
+/* "source" and "transfer". */
+const char *cell_role_name(enum cell_role role);
+
+#endif

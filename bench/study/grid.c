@@ -1,0 +1,193 @@
+/* The graph of a study: see grid.h. */
+#include "bench/study/grid.h"
+#include "bench/models/model.h"
+#include "bench/transfer/settings.h"
+#include "datasets/dataset.h"
+#include "impls/layer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DATA_KEY_MAX = 1024 };
+
+struct builder {
+    const struct study *study;
+    struct grid *grid;
+    int capacity;
+    char source_data[DATA_KEY_MAX]; /* data keys */
+    char target_data[STUDY_LIST_MAX][DATA_KEY_MAX];
+};
+
+enum status grid_dataset_key(const char *data, char *text, size_t size)
+{
+    struct dataset *ds = calloc(1, sizeof *ds);
+    if (!ds)
+        return fail(ERR_MEMORY, "no memory for data '%s'", data);
+    enum status status = dataset_open(ds, data);
+    if (status == OK) {
+        dataset_key(ds, text, size);
+        dataset_close(ds);
+    }
+    free(ds);
+    return status;
+}
+
+int grid_find(const struct grid *grid, const char *key)
+{
+    for (int i = 0; i < grid->count; i++)
+        if (strcmp(grid->cells[i].key, key) == 0)
+            return i;
+    return -1;
+}
+
+void grid_free(struct grid *grid)
+{
+    for (int i = 0; i < grid->count; i++)
+        free(grid->cells[i].identity);
+    free(grid->cells);
+    free(grid->places);
+    *grid = (struct grid){0};
+}
+
+/* Adds a cell whose role, source and settings are set; its key is then in cell->key. A source that
+ * is there already (attention arms may share it) is not added again. */
+static enum status add_cell(struct builder *b, struct cell *cell, const struct grid_place *place,
+                            const char *data_key)
+{
+    struct grid *grid = b->grid;
+    TRY(cell_identify(cell, data_key));
+    if (grid_find(grid, cell->key) >= 0) {
+        free(cell->identity);
+        cell->identity = NULL;
+        if (cell->role == ROLE_SOURCE)
+            return OK;
+        return fail(ERR_USAGE, "two cells of the study are the same run: %s, attention %s, data %s",
+                    cell->settings.model, cell->settings.attention, cell->settings.data);
+    }
+    CHECK(grid->count < b->capacity);
+    grid->cells[grid->count] = *cell;
+    grid->places[grid->count++] = *place;
+    return OK;
+}
+
+/* What the axes decide, on top of the settings of the source or an arm. */
+static enum status place_settings(const struct study *study, const struct grid_place *place,
+                                  struct train_settings *s)
+{
+    TRY(train_settings_set(s, "model", study->models.text[place->model]));
+    TRY(train_settings_set(s, "attention", study->attention.text[place->attention]));
+    TRY(train_settings_set(s, "impl", study->impls.text[place->impl]));
+    TRY(train_settings_set(s, "init", "random"));
+    s->seed = study->seeds[place->seed];
+    s->threads = study->threads;
+    return OK;
+}
+
+static enum status add_source(struct builder *b, const struct grid_place *at,
+                              char key[CELL_KEY_SIZE])
+{
+    const struct study *study = b->study;
+    struct cell cell = {.role = ROLE_SOURCE, .settings = study->source};
+    struct grid_place place = *at;
+    place.arm = -1;
+    place.data = 0;
+    TRY(place_settings(study, &place, &cell.settings));
+    if (strcmp(study->source_attention, "same") != 0)
+        TRY(train_settings_set(&cell.settings, "attention", study->source_attention));
+    TRY(add_cell(b, &cell, &place, b->source_data));
+    memcpy(key, cell.key, CELL_KEY_SIZE);
+    return OK;
+}
+
+static enum status add_transfer(struct builder *b, const struct grid_place *place,
+                                const char *source)
+{
+    const struct study *study = b->study;
+    struct cell cell = {.role = ROLE_TRANSFER, .settings = study->arms[place->arm]};
+    TRY(place_settings(study, place, &cell.settings));
+    TRY(train_settings_set(&cell.settings, "data", study->data.text[place->data]));
+    if (cell.settings.transfer != ARM_SCRATCH)
+        memcpy(cell.source, source, CELL_KEY_SIZE);
+    return add_cell(b, &cell, place, b->target_data[place->data]);
+}
+
+/* All transfer cells of one network, one attention, one implementation, one seed. */
+static enum status add_transfers(struct builder *b, struct grid_place place, const char *source)
+{
+    for (place.data = 0; place.data < b->study->data.count; place.data++)
+        for (place.arm = 0; place.arm < b->study->arm_count; place.arm++)
+            TRY(add_transfer(b, &place, source));
+    return OK;
+}
+
+static enum status add_networks(struct builder *b, int seed)
+{
+    const struct study *study = b->study;
+    struct grid_place place = {.seed = seed};
+    for (place.impl = 0; place.impl < study->impls.count; place.impl++)
+        for (place.model = 0; place.model < study->models.count; place.model++)
+            for (place.attention = 0; place.attention < study->attention.count;
+                 place.attention++) {
+                char source[CELL_KEY_SIZE] = "";
+                if (study->has_source)
+                    TRY(add_source(b, &place, source));
+                TRY(add_transfers(b, place, source));
+            }
+    return OK;
+}
+
+/* Names that cannot be are found before the first cell runs, not in each of them. */
+static enum status check_names(const struct study *study)
+{
+    struct model_spec spec;
+    for (int m = 0; m < study->models.count; m++)
+        for (int a = 0; a < study->attention.count; a++)
+            TRY(model_parse(study->models.text[m], study->attention.text[a], &spec));
+    if (study->has_source && strcmp(study->source_attention, "same") != 0)
+        TRY(model_parse(study->models.text[0], study->source_attention, &spec));
+    for (int i = 0; i < study->impls.count; i++)
+        if (!impl_find(study->impls.text[i]))
+            return ERR_USAGE;
+    return OK;
+}
+
+static enum status read_data_keys(struct builder *b, grid_data_key *data_key)
+{
+    if (b->study->has_source)
+        TRY(data_key(b->study->source.data, b->source_data, DATA_KEY_MAX));
+    for (int i = 0; i < b->study->data.count; i++)
+        TRY(data_key(b->study->data.text[i], b->target_data[i], DATA_KEY_MAX));
+    return OK;
+}
+
+static enum status build(struct builder *b, grid_data_key *data_key)
+{
+    const struct study *s = b->study;
+    TRY(check_names(s));
+    TRY(read_data_keys(b, data_key));
+    b->capacity = s->seed_count * s->impls.count * s->models.count * s->attention.count *
+                  (1 + s->data.count * s->arm_count);
+    b->grid->cells = calloc((size_t)b->capacity, sizeof *b->grid->cells);
+    b->grid->places = calloc((size_t)b->capacity, sizeof *b->grid->places);
+    if (!b->grid->cells || !b->grid->places)
+        return fail(ERR_MEMORY, "no memory for a study of %d cells", b->capacity);
+    for (int i = 0; i < s->seed_count; i++)
+        TRY(add_networks(b, i));
+    return OK;
+}
+
+enum status grid_build(struct grid *grid, const struct study *study, grid_data_key *data_key)
+{
+    struct builder *b = calloc(1, sizeof *b);
+    *grid = (struct grid){0};
+    if (!b)
+        return fail(ERR_MEMORY, "no memory for a study");
+    b->study = study;
+    b->grid = grid;
+    enum status status = build(b, data_key);
+    free(b);
+    if (status != OK)
+        grid_free(grid);
+    return status;
+}

@@ -1,0 +1,214 @@
+/* From a study file's texts to a checked study: see study.h. Opens no other file. */
+#include "bench/study/study.h"
+#include "bench/study/study_file.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A key's number; `otherwise` where the key was not said (0). */
+static enum status take_int(const char *key, int64_t value, int min, int max, int otherwise,
+                            int *out)
+{
+    if (value == 0) {
+        *out = otherwise;
+        return OK;
+    }
+    if (value < min || value > max)
+        return fail(ERR_FORMAT, "%s is %" PRId64 ": a whole number from %d to %d was expected", key,
+                    value, min, max);
+    *out = (int)value;
+    return OK;
+}
+
+/* Copies an axis; an entry that stands there twice would run twice under one key. */
+static enum status take_list(const char *key, char *const *texts, uint32_t count,
+                             struct study_list *list)
+{
+    list->count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (strchr(texts[i], ','))
+            return fail(ERR_FORMAT, "%s: '%s' has a ',': entries of a list stand in one [...], "
+                        "options of an entry follow with ':'", key, texts[i]);
+        for (int j = 0; j < list->count; j++)
+            if (strcmp(list->text[j], texts[i]) == 0)
+                return fail(ERR_FORMAT, "%s: '%s' stands there twice", key, texts[i]);
+        snprintf(list->text[list->count++], STUDY_TEXT_MAX, "%s", texts[i]);
+    }
+    return OK;
+}
+
+static enum status take_name(const char *name, char out[64])
+{
+    size_t length = strlen(name);
+    if (length > 63 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") != length ||
+        name[0] == '-')
+        return fail(ERR_FORMAT, "name '%s': up to 63 lower case letters, digits, '-' and '_' were "
+                    "expected", name);
+    memcpy(out, name, length + 1);
+    return OK;
+}
+
+static enum status take_options(const char *place, const struct yaml_options *options,
+                                struct train_settings *settings)
+{
+    int count;
+    const struct setting_field *fields = train_settings_fields(&count);
+    for (int i = 0; i < count; i++)
+        if (options->text[i] &&
+            train_settings_set(settings, fields[i].option, options->text[i]) != OK)
+            return fail_prefix(ERR_FORMAT, "%s", place);
+    return OK;
+}
+
+/* ---- axes ---- */
+
+static enum status take_seeds(const struct yaml_study *yaml, struct study *study)
+{
+    bool counted = yaml->seeds != 0, listed = yaml->seed_list != NULL;
+    if (counted == listed)
+        return fail(ERR_FORMAT, "one of 'seeds' (how many, from 0 on) and 'seed-list' was expected");
+    if (counted)
+        TRY(take_int("seeds", yaml->seeds, 1, STUDY_SEEDS_MAX, 0, &study->seed_count));
+    else
+        study->seed_count = (int)yaml->seed_list_count;
+    for (int i = 0; i < study->seed_count; i++) {
+        int64_t seed = counted ? i : yaml->seed_list[i];
+        if (seed < 0)
+            return fail(ERR_FORMAT, "seed-list: %" PRId64 " is negative", seed);
+        for (int j = 0; j < i; j++)
+            if (study->seeds[j] == (uint64_t)seed)
+                return fail(ERR_FORMAT, "seed-list: %" PRId64 " stands there twice", seed);
+        study->seeds[i] = (uint64_t)seed;
+    }
+    return OK;
+}
+
+static enum status add_data(struct study *study, const char *data, int64_t labels)
+{
+    if (study->data.count == STUDY_LIST_MAX)
+        return fail(ERR_FORMAT, "target: data and labels give more than %d combinations",
+                    STUDY_LIST_MAX);
+    char *text = study->data.text[study->data.count++];
+    int length = labels ? snprintf(text, STUDY_TEXT_MAX, "%s:per-class=%" PRId64, data, labels)
+                        : snprintf(text, STUDY_TEXT_MAX, "%s", data);
+    if (length >= STUDY_TEXT_MAX)
+        return fail(ERR_FORMAT, "target: data is longer than %d characters", STUDY_TEXT_MAX - 1);
+    return OK;
+}
+
+static enum status take_data(const struct yaml_target *target, struct study *study)
+{
+    struct study_list plain;
+    TRY(take_list("target: data", target->data, target->data_count, &plain));
+    for (int i = 0; i < plain.count; i++) {
+        if (target->labels_count == 0)
+            TRY(add_data(study, plain.text[i], 0));
+        for (uint32_t j = 0; j < target->labels_count; j++) {
+            if (target->labels[j] < 1)
+                return fail(ERR_FORMAT, "target: labels: %" PRId64 " is not above 0",
+                            target->labels[j]);
+            TRY(add_data(study, plain.text[i], target->labels[j]));
+        }
+    }
+    return OK;
+}
+
+/* ---- source and arms ---- */
+
+static enum status take_source(const struct yaml_study *yaml, struct study *study)
+{
+    const struct yaml_source *source = yaml->source;
+    study->has_source = source != NULL;
+    if (!source)
+        return OK;
+    train_defaults(&study->source);
+    study->source.transfer = ARM_SCRATCH;
+    if (train_settings_set(&study->source, "data", source->data) != OK)
+        return fail_prefix(ERR_FORMAT, "source");
+    snprintf(study->source_attention, STUDY_TEXT_MAX, "%s",
+             source->attention ? source->attention : "same");
+    return take_options("source", &source->options, &study->source);
+}
+
+static enum status take_arm(const struct yaml_study *yaml, int i, struct study *study)
+{
+    const struct yaml_arm *arm = &yaml->transfer[i];
+    struct train_settings *settings = &study->arms[study->arm_count];
+    train_defaults(settings);
+    TRY(take_options("target", &yaml->target->options, settings));
+    if (train_settings_set(settings, "transfer", arm->arm) != OK)
+        return fail_prefix(ERR_FORMAT, "transfer: arm");
+    char place[80];
+    snprintf(place, sizeof place, "transfer: %s", transfer_name(settings->transfer));
+    TRY(take_options(place, &arm->options, settings));
+    for (int j = 0; j < study->arm_count; j++)
+        if (study->arms[j].transfer == settings->transfer)
+            return fail(ERR_FORMAT, "%s stands there twice", place);
+    if (settings->transfer != ARM_SCRATCH && !study->has_source)
+        return fail(ERR_FORMAT, "%s starts from trained weights: 'source' is missing", place);
+    study->arm_count++;
+    return OK;
+}
+
+/* ---- the rest ---- */
+
+static enum status take_latency(const struct yaml_latency *yaml, struct study *study)
+{
+    struct study_latency *latency = &study->latency;
+    if (!yaml)
+        return OK;
+    latency->wanted = true;
+    latency->attention = study->attention;
+    latency->impls = (struct study_list){1, {"all"}};
+    TRY(take_list("latency: models", yaml->models, yaml->models_count, &latency->models));
+    if (yaml->attention)
+        TRY(take_list("latency: attention", yaml->attention, yaml->attention_count,
+                      &latency->attention));
+    if (yaml->impls)
+        TRY(take_list("latency: impls", yaml->impls, yaml->impls_count, &latency->impls));
+    TRY(take_int("latency: input", yaml->input, 1, 4096, 0, &latency->input));
+    TRY(take_int("latency: batch", yaml->batch, 1, 4096, 0, &latency->batch));
+    TRY(take_int("latency: threads", yaml->threads, 1, 1024, 0, &latency->threads));
+    return take_int("latency: samples", yaml->samples, 1, 1000000, 0, &latency->samples);
+}
+
+static enum status take_lists(const struct yaml_study *yaml, struct study *study)
+{
+    TRY(take_list("models", yaml->models, yaml->models_count, &study->models));
+    TRY(take_list("attention", yaml->attention, yaml->attention_count, &study->attention));
+    TRY(take_list("impls", yaml->impls, yaml->impls_count, &study->impls));
+    if (study->impls.count == 0) {
+        struct train_settings settings;
+        train_defaults(&settings);
+        study->impls.count = 1;
+        snprintf(study->impls.text[0], STUDY_TEXT_MAX, "%s", settings.impl);
+    }
+    return OK;
+}
+
+static enum status take_study(const struct yaml_study *yaml, struct study *study)
+{
+    int64_t images = yaml->agreement_images ? *yaml->agreement_images : 500;
+    TRY(take_name(yaml->name, study->name));
+    TRY(take_lists(yaml, study));
+    TRY(take_seeds(yaml, study));
+    TRY(take_data(yaml->target, study));
+    TRY(take_source(yaml, study));
+    for (uint32_t i = 0; i < yaml->transfer_count; i++)
+        TRY(take_arm(yaml, (int)i, study));
+    TRY(take_int("threads", yaml->threads, 1, 1024, 1, &study->threads));
+    TRY(take_int("jobs", yaml->jobs, 1, 1024, 0, &study->jobs));
+    TRY(take_int("agreement-images", images, 1, 1000000, 0, &study->agreement_images));
+    return take_latency(yaml->latency, study);
+}
+
+enum status study_load(struct study *study, const char *path)
+{
+    struct yaml_study *yaml;
+    memset(study, 0, sizeof *study);
+    TRY(study_file_read(path, &yaml));
+    enum status status = take_study(yaml, study);
+    study_file_free(yaml);
+    return status == OK ? OK : fail_prefix(ERR_FORMAT, "%s", path);
+}

@@ -1,0 +1,55 @@
+/* A study: what its YAML file says, checked. Lists are axes; a cell of the study is one choice of
+ * each. Knows neither data nor networks nor the store: whether a model exists is found by building
+ * the grid. The keys of the file are explained in bench/studies/README.md. */
+#ifndef BENCH_STUDY_STUDY_H
+#define BENCH_STUDY_STUDY_H
+
+#include "bench/transfer/train.h"
+
+enum {
+    STUDY_LIST_MAX = 16,  /* entries of an axis */
+    STUDY_SEEDS_MAX = 64,
+    STUDY_TEXT_MAX = 256, /* of an entry, with its final NUL */
+    STUDY_FILE_MAX = 1 << 20 /* bytes of a study file */
+};
+
+struct study_list {
+    int count;
+    char text[STUDY_LIST_MAX][STUDY_TEXT_MAX];
+};
+
+/* What the latency part of a study times: whole networks, after all training. */
+struct study_latency {
+    bool wanted;
+    struct study_list models, attention, impls; /* impls may be the one word "all" */
+    int input, batch, threads, samples; /* 0: what the latency verb takes by itself */
+};
+
+struct study {
+    char name[64]; /* lower case letters, digits, '-', '_': also the name of its folder */
+    struct study_list models, attention; /* attention 0 is what the others are compared with */
+    struct study_list data;              /* of the target, labels per class included */
+    struct study_list impls;
+    int seed_count;
+    uint64_t seeds[STUDY_SEEDS_MAX];
+
+    /* Settings of the source training and of each arm that takes part, complete but for model,
+     * attention, seed, implementation and (arms) init and data: those are the axes. */
+    bool has_source; /* false when all arms are `scratch` and the file has no source */
+    struct train_settings source;
+    char source_attention[STUDY_TEXT_MAX]; /* "same": as the target; else what every source has */
+    int arm_count;
+    struct train_settings arms[ARM_COUNT]; /* .transfer says which */
+
+    int threads; /* of a cell */
+    int jobs;    /* cells at once; 0: processors / threads */
+    int agreement_images; /* test images on which implementations are compared; 0: not at all */
+    struct study_latency latency;
+};
+
+/* Reads and checks a study file. ERR_IO, or ERR_FORMAT with one line that names the file, the place
+ * in it, what is wrong and what was expected: unknown, missing, repeated and wrongly typed keys,
+ * values out of range, a second document. */
+enum status study_load(struct study *study, const char *path);
+
+#endif

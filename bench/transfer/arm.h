@@ -1,0 +1,23 @@
+/* What an arm trains and what it fixes; and where a network can be cut so that the fixed part runs
+ * only once per image. */
+#ifndef BENCH_TRANSFER_ARM_H
+#define BENCH_TRANSFER_ARM_H
+
+#include "bench/net/net.h"
+#include "bench/transfer/train.h"
+
+/* Marks every parameter of the network trainable or fixed. ERR_USAGE when nothing is left. */
+enum status arm_apply(struct params *params, enum transfer_arm arm);
+
+/* Whether the arm starts from a source's weights (then the head is new). */
+bool arm_needs_source(enum transfer_arm arm);
+
+/* Whether the arm works on features computed once. */
+bool arm_caches(enum transfer_arm arm);
+
+/* The values of a lowered network that cross from its fixed part (nodes that no trainable
+ * parameter influences) into the rest: node ids, ascending, into `ids` (at most `most`). Returns
+ * their number; 0 when the very input is needed by a trainable node. */
+int arm_boundary(const struct net *lowered, int *ids, int most);
+
+#endif

@@ -1,0 +1,63 @@
+/* What a run holds open: an implementation, a data set with its split, a network with its weights.
+ * Shared by train, eval and predict. Prints nothing: `notes` carries what a user should be told. */
+#ifndef BENCH_TRANSFER_SESSION_H
+#define BENCH_TRANSFER_SESSION_H
+
+#include "bench/models/model.h"
+#include "bench/net/program.h"
+#include "bench/net/weights.h"
+#include "datasets/loader.h"
+
+struct session {
+    const struct impl *impl;
+    struct impl_ctx *ctx;
+    bool has_data;
+    struct dataset data;
+    struct split split;
+    struct model_spec model;
+    struct net *net, *lowered;
+    struct normalisation norm; /* used on every image of this session */
+    struct weights_report loaded;
+    char notes[640];           /* lines ending in '\n' */
+};
+
+/* Each fills its part of a zeroed session; session_close() frees whatever is there. */
+enum status session_open_impl(struct session *session, const char *impl, int threads);
+enum status session_open_data(struct session *session, const char *data, uint64_t seed);
+
+/* Builds the network: classes and input channels as given, input `size` x `size` (0: the model's
+ * own size). */
+enum status session_open_net(struct session *session, const char *model, const char *attention,
+                             int classes, int size);
+
+/* As session_open_net, then fresh values by scheme and seed, then the file's over them, strictly
+ * under `rules`: what the rules let the file lack (a new head, inserted attention) stays fresh.
+ * The number of classes comes from the file unless rules->new_head (then `classes`); input size
+ * (unless `size` is given), mean and deviation from its metadata, else torchvision's, which is
+ * said in the notes. */
+struct weights_request {
+    const char *model, *attention, *weights;
+    struct weights_rules rules;
+    int classes, size;  /* 0: from the file, or the model's own */
+    int height;         /* of an input that is not square; 0: size */
+    const char *scheme; /* NULL or "": the model's own */
+    uint64_t seed;
+};
+enum status session_open_weights(struct session *session, const struct weights_request *request);
+
+/* Fresh weights by scheme ("" = the model's own) and seed. */
+enum status session_init_weights(struct session *session, const char *scheme, uint64_t seed);
+
+void session_close(struct session *session);
+
+/* Adds a line to the notes. */
+void session_note(struct session *session, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Input size for a data set: `size` when > 0, else 32 where the images are 28, else their own. */
+int session_input_size(const struct dataset *data, int size);
+
+/* Writes the session's network with the metadata that is needed to use it. */
+enum status session_save(const struct session *session, const char *path);
+
+#endif

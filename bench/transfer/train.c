@@ -1,0 +1,380 @@
+/* One training run from settings to result: see train.h. */
+#include "bench/transfer/train.h"
+
+#include "bench/measure/clock.h"
+#include "bench/net/optimizer.h"
+#include "bench/transfer/arm.h"
+#include "bench/transfer/checkpoint.h"
+#include "bench/transfer/evaluate.h"
+#include "bench/transfer/progress.h"
+#include "bench/transfer/schedule.h"
+#include "bench/transfer/source.h"
+#include "impls/base/threads.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { EVALUATION_BATCH = 100 };
+
+struct run {
+    const struct train_settings *settings;
+    const struct train_io *io;
+    struct train_result *result;
+    struct session session;
+    struct batch_source source;
+    struct evaluator validation;
+    struct program *program;
+    struct checkpoint_state state;
+    struct progress progress;
+    int batch, per_epoch, epochs, steps;
+};
+
+void train_defaults(struct train_settings *settings)
+{
+    *settings = (struct train_settings){
+        .model = "resnet50:stem=small:width=0.25", .attention = "none", .data = "fashion-mnist",
+        .init = "random", .schedule = "cosine", .transfer = ARM_SCRATCH, .impl = "onednn",
+        .epochs = 10, .batch = 64, .lr = 0.05, .momentum = 0.9, .weight_decay = 5e-4,
+        .pct_start = 0.3, .step_epochs = 30, .step_factor = 0.1, .seed = 1, .shuffled = true,
+        .threads = threads_available(),
+        .augment = true,
+    };
+}
+
+static void talk(const struct run *run, const char *text)
+{
+    if (run->io->talk && text[0])
+        fputs(text, run->io->talk);
+}
+
+/* ---- opening ---- */
+
+static enum status check_settings(const struct train_settings *s)
+{
+    bool random = strcmp(s->init, "random") == 0;
+    TRY(schedule_check(s));
+    if (arm_needs_source(s->transfer) && random)
+        return fail(ERR_USAGE, "--transfer %s needs trained weights: --init FILE",
+                    transfer_name(s->transfer));
+    if (!arm_needs_source(s->transfer) && !random)
+        return fail(ERR_USAGE, "--transfer scratch starts from random weights: --init random, or "
+                    "choose --transfer finetune for --init %s", s->init);
+    if (s->batch < 1 || s->epochs < 0 || s->steps < 0 || (s->epochs == 0 && s->steps == 0))
+        return fail(ERR_USAGE, "--batch %d, --epochs %d, --steps %d: nothing to train with",
+                    s->batch, s->epochs, s->steps);
+    return OK;
+}
+
+static enum status open_network(struct run *run)
+{
+    const struct train_settings *s = run->settings;
+    struct session *session = &run->session;
+    int size = session_input_size(&session->data, s->size);
+    if (strcmp(s->init, "random") == 0) {
+        TRY(session_open_net(session, s->model, s->attention, session->data.classes, size));
+        return session_init_weights(session, s->scheme, s->seed);
+    }
+    struct weights_request request = {
+        .model = s->model, .attention = s->attention, .weights = s->init,
+        .rules = {run->io->allow_missing, run->io->allow_unexpected, !s->keep_head},
+        .classes = session->data.classes, .size = size, .scheme = s->scheme, .seed = s->seed};
+    return session_open_weights(session, &request);
+}
+
+static void describe_network(struct run *run)
+{
+    struct train_result *result = run->result;
+    const struct params *params = run->session.net->params;
+    result->params = params_count(params);
+    result->trainable = params_count_trainable(params);
+    result->macs = net_macs(run->session.net);
+    result->loaded = run->session.loaded.loaded;
+    result->missing = run->session.loaded.missing;
+    result->unexpected = run->session.loaded.unexpected;
+    result->mismatched = run->session.loaded.mismatched;
+    snprintf(result->split_hash, sizeof result->split_hash, "%s", run->session.split.hash);
+    snprintf(result->data_hash, sizeof result->data_hash, "%s", run->session.data.hash);
+}
+
+static void describe_lists(struct run *run)
+{
+    const struct image_list *list = run->session.split.list;
+    run->result->train_n = list[PART_TRAIN].n;
+    run->result->val_n = list[PART_VAL].n;
+    run->result->test_n = list[PART_TEST].n;
+    run->result->dropped = list[PART_TRAIN].n - run->per_epoch * run->batch;
+    if (run->result->dropped)
+        session_note(&run->session, "the last %d of %d images of each epoch do not fill a batch of "
+                     "%d and are left out (others in each epoch, when shuffled)",
+                     run->result->dropped, list[PART_TRAIN].n, run->batch);
+}
+
+static enum status open_source(struct run *run)
+{
+    const struct train_settings *s = run->settings;
+    struct session *session = &run->session;
+    const struct image_list *list = &session->split.list[PART_TRAIN];
+    int cut[SOURCE_INPUTS], cuts = 0;
+    if (list->n < 1)
+        return fail(ERR_USAGE, "--data %s: no training images", s->data);
+    run->batch = s->batch < list->n ? s->batch : list->n;
+    run->per_epoch = list->n / run->batch;
+    if (arm_caches(s->transfer))
+        cuts = arm_boundary(session->lowered, cut, SOURCE_INPUTS);
+    run->result->cached_features = cuts > 0;
+    if (cuts > 0 && s->augment)
+        session_note(session, "features of the fixed part are computed once: no augmentation");
+    struct loader_config config = {
+        .batch = run->batch, .order = s->shuffled ? ORDER_SHUFFLED : ORDER_SEQUENTIAL,
+        .augment = s->augment && cuts == 0, .seed = s->seed, .h = session->model.input_h,
+        .w = session->model.input_w, .channels = session->model.input_c, .norm = &session->norm};
+    return source_open(&run->source, session, list, &config, cut, cuts);
+}
+
+static enum status open_program(struct run *run)
+{
+    const struct train_settings *s = run->settings;
+    struct program_request request = {
+        .impl = run->session.impl, .ctx = run->session.ctx, .net = run->session.lowered,
+        .batch = run->batch, .train = true, .inputs = run->source.ids,
+        .input_count = run->source.count, .loss = true, .smoothing = (float)s->label_smoothing};
+    TRY(params_prepare_training(run->session.net->params));
+    TRY(program_compile(&run->program, &request));
+    run->steps = s->steps > 0 ? s->steps : s->epochs * run->per_epoch;
+    run->epochs = (run->steps + run->per_epoch - 1) / run->per_epoch;
+    if (run->epochs > TRAIN_CURVE_MAX)
+        return fail(ERR_USAGE, "%d epochs: at most %d", run->epochs, TRAIN_CURVE_MAX);
+    return OK;
+}
+
+static enum status restore(struct run *run)
+{
+    if (!run->io->resume || !run->io->checkpoint || access(run->io->checkpoint, F_OK) != 0)
+        return OK;
+    TRY(checkpoint_read(run->io->checkpoint, run->settings, run->session.net->params, &run->state,
+                        run->result));
+    session_note(&run->session, "resumed from %s after %d epochs", run->io->checkpoint,
+                 run->state.epochs_done);
+    return OK;
+}
+
+static enum status evaluate_before(struct run *run)
+{
+    struct evaluation e;
+    run->state.before_accuracy = NAN;
+    if (!run->settings->keep_head || run->io->resume)
+        return OK;
+    TRY(evaluate(&run->session, &run->session.split.list[PART_TEST], EVALUATION_BATCH, &e, NULL,
+                 NULL));
+    run->state.before_accuracy = evaluation_top1(&e);
+    return OK;
+}
+
+static enum status open_run(struct run *run)
+{
+    const struct train_settings *s = run->settings;
+    TRY(check_settings(s));
+    TRY(session_open_impl(&run->session, s->impl, s->threads));
+    TRY(session_open_data(&run->session, s->data, s->seed));
+    TRY(open_network(run));
+    TRY(arm_apply(run->session.net->params, s->transfer));
+    describe_network(run);
+    TRY(evaluate_before(run));
+    TRY(open_source(run));
+    describe_lists(run);
+    TRY(open_program(run));
+    TRY(evaluator_open(&run->validation, &run->session, &run->session.split.list[PART_VAL],
+                       EVALUATION_BATCH));
+    return restore(run);
+}
+
+static void close_run(struct run *run)
+{
+    evaluator_close(&run->validation);
+    program_free(run->program);
+    source_close(&run->source);
+    session_close(&run->session);
+}
+
+/* ---- training ---- */
+
+static void diverged(struct run *run, const char *what)
+{
+    const char *where = program_first_nonfinite(run->program);
+    run->result->diverged = true;
+    snprintf(run->result->diverged_at, sizeof run->result->diverged_at,
+             "step %d: %s is not finite; first non-finite value in %s", run->state.steps_done + 1,
+             what, where ? where : "none that is still in memory");
+}
+
+/* Loss and accuracy of the batch that just went forward. */
+static void batch_result(const struct run *run, double *loss, double *accuracy)
+{
+    const float *losses = program_losses(run->program);
+    struct tensor output = program_output(run->program, 0);
+    const int32_t *labels = program_labels(run->program);
+    struct evaluation e = {0};
+    *loss = 0;
+    for (int i = 0; i < run->batch; i++) {
+        *loss += (double)losses[i] / run->batch;
+        evaluation_add(&e, (const float *)output.data + (size_t)i * (size_t)output.c, output.c,
+                       labels[i]);
+    }
+    *accuracy = evaluation_top1(&e);
+}
+
+static enum status train_step(struct run *run, int batch, struct train_epoch *epoch)
+{
+    const struct train_settings *s = run->settings;
+    double loss, accuracy;
+    struct rate rate = schedule_rate(s, run->state.steps_done, run->steps, run->per_epoch);
+    struct sgd sgd = {rate.lr, rate.momentum, s->weight_decay, s->nesterov};
+    source_fill(&run->source, batch, run->program);
+    program_set_step(run->program, s->seed, (uint64_t)run->state.steps_done);
+    TRY(program_forward(run->program));
+    batch_result(run, &loss, &accuracy);
+    if (run->io->on_step)
+        run->io->on_step(run->io->on_step_data, run->state.steps_done + 1, loss, accuracy);
+    if (!isfinite(loss)) {
+        diverged(run, "the loss of the batch");
+        return OK;
+    }
+    TRY(program_backward(run->program));
+    sgd_step(run->session.net->params, &sgd);
+    run->state.steps_done++;
+    epoch->lr = rate.lr;
+    epoch->train_loss += loss;
+    epoch->train_accuracy += accuracy;
+    return OK;
+}
+
+static enum status validate(struct run *run, struct train_epoch *epoch)
+{
+    struct evaluation e;
+    TRY(evaluator_run(&run->validation, &e, NULL, NULL));
+    epoch->val_loss = evaluation_loss(&e);
+    epoch->val_accuracy = evaluation_top1(&e);
+    return OK;
+}
+
+static enum status train_epoch(struct run *run, int number)
+{
+    struct train_epoch epoch = {.epoch = number + 1};
+    int64_t start = clock_now_ns();
+    int done = 0;
+    source_start(&run->source, number);
+    for (int b = 0; b < run->per_epoch && run->state.steps_done < run->steps; b++, done++) {
+        TRY(train_step(run, b, &epoch));
+        if (run->result->diverged)
+            return OK;
+        progress_step(&run->progress, run->state.steps_done, epoch.train_loss / (done + 1));
+    }
+    epoch.train_loss /= done;
+    epoch.train_accuracy /= done;
+    TRY(validate(run, &epoch));
+    epoch.seconds = (double)(clock_now_ns() - start) * 1e-9;
+    run->result->curve[run->result->epochs++] = epoch;
+    run->state.epochs_done = number + 1;
+    progress_epoch(&run->progress, &epoch, run->epochs);
+    if (run->io->checkpoint)
+        TRY(checkpoint_write(run->io->checkpoint, run->settings, run->session.net->params,
+                             &run->state, run->result));
+    return OK;
+}
+
+static enum status train_all(struct run *run)
+{
+    int64_t start = clock_now_ns();
+    int before = run->state.steps_done;
+    progress_start(&run->progress, run->io->talk, run->io->terminal, run->batch, run->steps,
+                   before);
+    while (run->state.steps_done < run->steps && !run->result->diverged) {
+        TRY(train_epoch(run, run->state.epochs_done));
+        if (run->io->stop_after_epochs && run->state.epochs_done >= run->io->stop_after_epochs)
+            break;
+    }
+    progress_end(&run->progress);
+    run->result->seconds = (double)(clock_now_ns() - start) * 1e-9;
+    if (run->result->seconds > 0)
+        run->result->images_per_s =
+            (double)(run->state.steps_done - before) * run->batch / run->result->seconds;
+    return OK;
+}
+
+/* ---- the end ---- */
+
+/* The distinct kernels of the program, as many as fit. */
+static void list_kernels(struct run *run)
+{
+    char *text = run->result->how;
+    size_t size = sizeof run->result->how;
+    text[0] = '\0';
+    for (int i = 0; i < program_steps(run->program); i++) {
+        const char *how = program_step(run->program, i).how;
+        size_t used = strlen(text);
+        if (how[0] && !strstr(text, how) && used + strlen(how) + 3 < size)
+            snprintf(text + used, size - used, "%s%s", used ? "; " : "", how);
+    }
+}
+
+static enum status final_evaluation(struct run *run)
+{
+    struct train_result *result = run->result;
+    const struct image_list *list = run->session.split.list;
+    struct evaluation e;
+    TRY(evaluate(&run->session, &list[PART_TRAIN], EVALUATION_BATCH, &e, NULL, NULL));
+    result->train_accuracy = evaluation_top1(&e);
+    result->train_loss = evaluation_loss(&e);
+    TRY(evaluator_run(&run->validation, &e, NULL, NULL));
+    result->val_accuracy = evaluation_top1(&e);
+    result->val_loss = evaluation_loss(&e);
+    result->predictions = calloc((size_t)list[PART_TEST].n + 1, sizeof *result->predictions);
+    if (!result->predictions)
+        return fail(ERR_MEMORY, "out of memory for %d predictions", list[PART_TEST].n);
+    TRY(evaluate(&run->session, &list[PART_TEST], EVALUATION_BATCH, &e, result->predictions,
+                 NULL));
+    result->test_accuracy = evaluation_top1(&e);
+    result->test_top5 = evaluation_top5(&e);
+    result->test_loss = evaluation_loss(&e);
+    if (!isfinite(result->train_loss) || !isfinite(result->test_loss))
+        diverged(run, "the loss of the trained network");
+    return OK;
+}
+
+static enum status run_all(struct run *run)
+{
+    TRY(open_run(run));
+    talk(run, run->session.notes);
+    TRY(train_all(run));
+    list_kernels(run);
+    run->result->before_accuracy = run->state.before_accuracy;
+    if (run->result->diverged ||
+        (run->io->stop_after_epochs && run->state.steps_done < run->steps))
+        return OK;
+    TRY(final_evaluation(run));
+    if (run->io->save && !run->result->diverged)
+        TRY(session_save(&run->session, run->io->save));
+    return OK;
+}
+
+enum status train_run(const struct train_settings *settings, const struct train_io *io,
+                      struct train_result *result)
+{
+    struct run *run = calloc(1, sizeof *run);
+    if (!run)
+        return fail(ERR_MEMORY, "out of memory for a training run");
+    memset(result, 0, sizeof *result);
+    run->settings = settings;
+    run->io = io;
+    run->result = result;
+    enum status status = run_all(run);
+    close_run(run);
+    free(run);
+    if (status != OK) {
+        free(result->predictions);
+        result->predictions = NULL;
+    }
+    return status;
+}
