@@ -75,7 +75,8 @@ float *guarded_at(const struct guarded *g, size_t i)
 
 void guarded_snapshot(struct guarded *g)
 {
-    memcpy(g->copy, g->block, g->total);
+    if (g->total)
+        memcpy(g->copy, g->block, g->total);
 }
 
 static bool differs(const struct guarded *g, size_t begin, size_t end, long *offset)

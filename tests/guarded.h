@@ -27,7 +27,7 @@ void guarded_poison(struct guarded *g, int byte);
 /* Element i in NHWC order, whatever the stride. */
 float *guarded_at(const struct guarded *g, size_t i);
 
-/* Copies the whole block, guards included, for guarded_touched(). */
+/* Copies the whole block, guards included, for guarded_touched(). Both allow a zeroed buffer. */
 void guarded_snapshot(struct guarded *g);
 
 /* Whether a byte changed since the snapshot; with `payload_may_change`, one outside the payload.

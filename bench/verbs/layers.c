@@ -130,7 +130,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
     for (const struct argp_option *option = options; option->name; option++)
         if (option->key == key)
             return option_error(parse_option(state->input, key, value));
-    return ARGP_ERR_UNKNOWN;
+    return option_unknown(key, value);
 }
 
 static enum status parse_settings(struct settings *s, int argc, char **argv)

@@ -30,6 +30,14 @@ enum status option_parse(const struct argp *argp, const char *verb, int argc, ch
     return error ? fail(ERR_USAGE, "%s", strerror(error)) : OK;
 }
 
+error_t option_unknown(int key, const char *value)
+{
+    if (key != ARGP_KEY_ARG)
+        return ARGP_ERR_UNKNOWN;
+    return option_error(fail(ERR_USAGE, "'%s' was not expected: every value follows an option that "
+                             "begins with --", value));
+}
+
 int verb_fail(const char *verb, enum status status)
 {
     if (status == OK)

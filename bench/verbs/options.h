@@ -17,6 +17,10 @@ enum status option_parse(const struct argp *argp, const char *verb, int argc, ch
  * status. */
 error_t option_error(enum status status);
 
+/* What an argp parser returns for a key that is none of its options: refuses arguments that are
+ * not options by name. */
+error_t option_unknown(int key, const char *value);
+
 /* Says "cbam-bench VERB: message" (fail_text()) on stderr and returns the exit status: 2 for
  * ERR_USAGE, 1 for everything else, 0 for OK, silently. */
 int verb_fail(const char *verb, enum status status);

@@ -8,12 +8,15 @@
 #include "impls/onednn/shim.h"
 #include "impls/ops.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum { WEIGHT, BIAS, MEAN, VARIANCE };
 
 struct batchnorm {
-    struct shim_prim forward, backward;
+    struct shim_prim forward;
+    struct shim_prim backward; /* the library's, or, with scale_only, a multiplication */
+    bool scale_only;
     size_t lib_scratch;
 };
 
@@ -27,22 +30,28 @@ static double values(const struct op_desc *d)
     return (double)d->src[0].n * d->src[0].h * d->src[0].w;
 }
 
-static enum status make_backward(struct impl_ctx *ctx, struct op_plan *plan,
-                                 const struct shim_batchnorm *what)
+static bool wants_src(const struct op_desc *d)
 {
-    const struct op_desc *d = &plan->desc;
-    struct batchnorm *bn = plan->priv;
-    bool params = d->want_diff_param & 3u;
-    if (!params && !(d->want_diff_src & 1u))
-        return OK;
-    TRY(shim_make_batchnorm(ctx, params ? SHIM_BACKWARD : SHIM_BACKWARD_DATA, what, &bn->forward,
-                            &bn->backward));
-    if (bn->lib_scratch < memory_round(bn->backward.scratch_bytes))
-        bn->lib_scratch = memory_round(bn->backward.scratch_bytes);
-    /* The library writes all three gradients at once: room for those that are added or unwanted. */
-    plan->scratch_bytes = bn->lib_scratch + 2 * vector_bytes(d) +
-                          memory_round(tensor_count(&d->src[0]) * sizeof(float));
-    return OK;
+    return d->want_diff_src & 1u;
+}
+
+static bool wants_params(const struct op_desc *d)
+{
+    return d->want_diff_param & 3u;
+}
+
+/* With constant statistics and no parameter to train, backward is a multiplication by one number
+ * per channel; the library's own kernel would sum up unwanted gradients as well, in twice the
+ * time. */
+static enum status make_backward(struct impl_ctx *ctx, const struct op_desc *d,
+                                 const struct shim_batchnorm *what, struct batchnorm *bn)
+{
+    bn->scale_only = what->fixed && !wants_params(d);
+    if (!bn->scale_only)
+        return shim_make_batchnorm(ctx, SHIM_BACKWARD, what, &bn->forward, &bn->backward);
+    struct tensor factors = tensor_dense(NULL, 1, 1, 1, d->src[0].c);
+    struct shim_view vector = shim_map(&factors);
+    return shim_make_binary(ctx, dnnl_binary_mul, &what->map, &vector, &bn->backward);
 }
 
 static enum status build(struct impl_ctx *ctx, struct op_plan *plan)
@@ -51,18 +60,25 @@ static enum status build(struct impl_ctx *ctx, struct op_plan *plan)
     struct batchnorm *bn = plan->priv;
     struct shim_batchnorm what = {.map = shim_map(&d->src[0]), .eps = d->bn.eps,
                                   .fixed = !d->bn.batch_stats};
-    bool training = d->bn.batch_stats || d->want_diff_src || d->want_diff_param;
+    bool backward = wants_src(d) || wants_params(d);
     if (d->bn.batch_stats && values(d) < 2)
         return fail(ERR_USAGE, "batch normalisation needs more than one value per channel in "
                     "training");
-    TRY(shim_make_batchnorm(ctx, training ? SHIM_TRAINING : SHIM_INFERENCE, &what, NULL,
-                            &bn->forward));
-    bn->lib_scratch = memory_round(bn->forward.scratch_bytes);
-    plan->scratch_bytes = bn->lib_scratch;
+    TRY(shim_make_batchnorm(ctx, d->bn.batch_stats || backward ? SHIM_TRAINING : SHIM_INFERENCE,
+                            &what, NULL, &bn->forward));
+    if (backward)
+        TRY(make_backward(ctx, d, &what, bn));
+    bn->lib_scratch = memory_round(bn->forward.scratch_bytes > bn->backward.scratch_bytes
+                                       ? bn->forward.scratch_bytes
+                                       : bn->backward.scratch_bytes);
     plan->save_bytes = d->bn.batch_stats ? 2 * vector_bytes(d) : 0;
-    TRY(make_backward(ctx, plan, &what));
-    shim_say(plan, *bn->backward.name ? "fwd %s / bwd %s" : "%s%s", bn->forward.name,
-             bn->backward.name);
+    plan->scratch_bytes = bn->lib_scratch;
+    /* Room for gradients that are added, or that the library writes although unwanted. */
+    if (backward)
+        plan->scratch_bytes +=
+            2 * vector_bytes(d) + memory_round(tensor_count(&d->src[0]) * sizeof(float));
+    shim_say(plan, backward ? "fwd %s / bwd %s%s" : "%s%s%s", bn->forward.name,
+             bn->backward.name, bn->scale_only ? " times factors" : "");
     return OK;
 }
 
@@ -120,34 +136,27 @@ static enum status forward(const struct op_plan *plan, const struct op_args *arg
     return OK;
 }
 
-/* Where the library writes gradient `i`: straight to its place, or aside when it is to be added
- * or is not wanted. */
-static float *param_target(const struct op_plan *plan, const struct op_args *args, int i,
-                           float *aside)
+static bool wants_param(const struct op_desc *d, int i)
 {
-    bool direct = (plan->desc.want_diff_param >> i & 1u) && !(args->add_diff_param >> i & 1u);
-    return direct ? args->param[i]->grad : aside;
+    return d->want_diff_param >> i & 1u;
 }
 
-static void add_param(const struct op_plan *plan, const struct op_args *args, int i,
-                      const float *aside)
+static bool adds_param(const struct op_args *args, int i)
 {
-    if ((plan->desc.want_diff_param >> i & 1u) && (args->add_diff_param >> i & 1u))
-        dnn_own_add(args->param[i]->grad, aside, (size_t)plan->desc.src[0].c);
+    return args->add_diff_param >> i & 1u;
 }
 
-static enum status backward(const struct op_plan *plan, const struct op_args *args)
+/* All three gradients at once: straight to their places, or aside where they are to be added or
+ * are not wanted. */
+static enum status backward_full(const struct op_plan *plan, const struct op_args *args,
+                                 float *const aside[2], float *diff_src)
 {
     const struct op_desc *d = &plan->desc;
     const struct batchnorm *bn = plan->priv;
-    bool params = d->want_diff_param & 3u, want = d->want_diff_src & 1u;
-    bool add = args->add_diff_src & 1u;
-    char *own = (char *)args->scratch + bn->lib_scratch;
-    float *weight = (float *)own, *bias = (float *)(own + vector_bytes(d));
-    float *aside = (float *)(own + 2 * vector_bytes(d)), *mean, *variance;
-    if (!params && !want)
-        return OK;
+    float *mean, *variance, *diff[2];
     statistics(plan, args, &mean, &variance);
+    for (int i = 0; i < 2; i++)
+        diff[i] = wants_param(d, i) && !adds_param(args, i) ? args->param[i]->grad : aside[i];
     const struct shim_bind binds[] = {
         {DNNL_ARG_SRC, args->src[0].data},
         {DNNL_ARG_MEAN, mean},
@@ -155,13 +164,46 @@ static enum status backward(const struct op_plan *plan, const struct op_args *ar
         {DNNL_ARG_DIFF_DST, args->diff_dst.data},
         {DNNL_ARG_SCALE, args->param[WEIGHT]->data},
         {DNNL_ARG_SHIFT, SHIM_BACKWARD_READS_SHIFT ? args->param[BIAS]->data : NULL},
-        {DNNL_ARG_DIFF_SRC, want && !add ? args->diff_src[0].data : aside},
-        {DNNL_ARG_DIFF_SCALE, params ? param_target(plan, args, WEIGHT, weight) : NULL},
-        {DNNL_ARG_DIFF_SHIFT, params ? param_target(plan, args, BIAS, bias) : NULL}};
+        {DNNL_ARG_DIFF_SRC, diff_src},
+        {DNNL_ARG_DIFF_SCALE, diff[WEIGHT]},
+        {DNNL_ARG_DIFF_SHIFT, diff[BIAS]}};
     TRY(shim_run(&bn->backward, d, args->scratch, binds, 9));
-    add_param(plan, args, WEIGHT, weight);
-    add_param(plan, args, BIAS, bias);
-    if (want && add)
+    for (int i = 0; i < 2; i++)
+        if (wants_param(d, i) && adds_param(args, i))
+            dnn_own_add(args->param[i]->grad, aside[i], (size_t)d->src[0].c);
+    return OK;
+}
+
+static enum status backward_scale(const struct op_plan *plan, const struct op_args *args,
+                                  float *factors, float *diff_src)
+{
+    const struct op_desc *d = &plan->desc;
+    const struct batchnorm *bn = plan->priv;
+    const float *weight = args->param[WEIGHT]->data, *variance = args->param[VARIANCE]->data;
+    for (int i = 0; i < d->src[0].c; i++)
+        factors[i] = weight[i] / sqrtf(variance[i] + d->bn.eps);
+    const struct shim_bind binds[] = {{DNNL_ARG_SRC_0, args->diff_dst.data},
+                                      {DNNL_ARG_SRC_1, factors},
+                                      {DNNL_ARG_DST, diff_src}};
+    return shim_run(&bn->backward, d, args->scratch, binds, 3);
+}
+
+static enum status backward(const struct op_plan *plan, const struct op_args *args)
+{
+    const struct op_desc *d = &plan->desc;
+    const struct batchnorm *bn = plan->priv;
+    bool add = args->add_diff_src & 1u;
+    char *own = (char *)args->scratch + bn->lib_scratch;
+    float *const vectors[2] = {(float *)own, (float *)(own + vector_bytes(d))};
+    float *aside = (float *)(own + 2 * vector_bytes(d));
+    float *diff_src = wants_src(d) && !add ? args->diff_src[0].data : aside;
+    if (!wants_src(d) && !wants_params(d))
+        return OK;
+    if (bn->scale_only)
+        TRY(backward_scale(plan, args, vectors[0], diff_src));
+    else
+        TRY(backward_full(plan, args, vectors, diff_src));
+    if (wants_src(d) && add)
         dnn_own_add(args->diff_src[0].data, aside, tensor_count(&d->src[0]));
     return OK;
 }

@@ -164,9 +164,8 @@ enum status shim_make_batchnorm(struct impl_ctx *ctx, enum shim_pass pass,
     if (status)
         return shim_failed(status, "batch normalisation");
     if (forward) {
-        status = dnnl_batch_normalization_backward_desc_init(&op, dnnl_backward, &md[0], &md[0],
+        status = dnnl_batch_normalization_backward_desc_init(&op, prop(pass), &md[0], &md[0],
                                                              bn->eps, flags);
-        op.prop_kind = prop(pass);
         return pick(ctx, status, &op, forward, "batch normalisation backward", NULL, out);
     }
     status = dnnl_batch_normalization_forward_desc_init(&op, prop(pass), &md[0], bn->eps, flags);
