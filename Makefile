@@ -40,7 +40,7 @@ PACKAGES := build-essential $(foreach p,jansson cyaml sqlite random123 zlib cmoc
             libpng-dev libjpeg62-turbo-dev gnuplot-nox dataset-fashion-mnist valgrind
 
 REQUIRED := jansson cyaml sqlite random123 zlib
-MISSING  := $(foreach p,$(REQUIRED),$(if $(call have,$(HEADER_$(p))),,$(PACKAGE_$(p))))
+MISSING  := $(strip $(foreach p,$(REQUIRED),$(if $(call have,$(HEADER_$(p))),,$(PACKAGE_$(p)))))
 HAS_naive    := yes
 HAS_openblas := $(and $(BLAS_DIR),$(BLAS_INC),yes)
 HAS_onednn   := $(call have,$(HEADER_onednn))

@@ -12,6 +12,10 @@ int model_width(const struct model_spec *spec, int channels);
  * `depth` is the number in the name. */
 int resnet_build(struct net *net, const struct model_spec *spec, int depth);
 int cifar_resnet_build(struct net *net, const struct model_spec *spec, int depth);
+int densenet_build(struct net *net, const struct model_spec *spec, int depth);
+
+enum vgg_variant { VGG16, VGG16_BN };
+int vgg_build(struct net *net, const struct model_spec *spec, int variant);
 
 /* Global average pooling and the classifier "fc", marked as the head. */
 int model_head(struct net *net, const struct model_spec *spec, int x, const char *name);

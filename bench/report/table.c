@@ -48,11 +48,11 @@ struct table *table_new(const char *name, const char *title, const struct table_
     return table;
 }
 
-static void clear_cell(struct cell *cell)
+static void clear_cell(struct table_cell *cell)
 {
     free(cell->text);
     json_decref(cell->json);
-    *cell = (struct cell){CELL_MISSING, NULL, 0, NULL};
+    *cell = (struct table_cell){CELL_MISSING, NULL, 0, NULL};
 }
 
 void table_free(struct table *table)
@@ -73,7 +73,7 @@ static bool grow(struct table *table)
 {
     int capacity = table->row_capacity ? 2 * table->row_capacity : FIRST_ROWS;
     size_t cells = (size_t)capacity * (size_t)table->column_count;
-    struct cell *bigger = realloc(table->cells, cells * sizeof *bigger);
+    struct table_cell *bigger = realloc(table->cells, cells * sizeof *bigger);
     if (!bigger)
         return false;
     table->cells = bigger;
@@ -91,12 +91,12 @@ void table_row(struct table *table)
     }
     for (int i = 0; i < table->column_count; i++)
         table->cells[table->row_count * table->column_count + i] =
-            (struct cell){CELL_MISSING, NULL, 0, NULL};
+            (struct table_cell){CELL_MISSING, NULL, 0, NULL};
     table->row_count++;
 }
 
 /* The emptied cell of the last row; NULL when the table is broken. */
-static struct cell *fresh_cell(struct table *table, const char *column)
+static struct table_cell *fresh_cell(struct table *table, const char *column)
 {
     if (is_broken(table))
         return NULL;
@@ -105,7 +105,7 @@ static struct cell *fresh_cell(struct table *table, const char *column)
     while (i < table->column_count && strcmp(table->columns[i].name, column) != 0)
         i++;
     CHECK(i < table->column_count);
-    struct cell *cell = &table->cells[(table->row_count - 1) * table->column_count + i];
+    struct table_cell *cell = &table->cells[(table->row_count - 1) * table->column_count + i];
     clear_cell(cell);
     return cell;
 }
@@ -113,7 +113,7 @@ static struct cell *fresh_cell(struct table *table, const char *column)
 /* Puts an allocated string (NULL: memory ran out) into a cell. */
 static void put_text(struct table *table, const char *column, enum cell_kind kind, char *text)
 {
-    struct cell *cell = fresh_cell(table, column);
+    struct table_cell *cell = fresh_cell(table, column);
     if (cell && !text)
         table->broken = true;
     if (!cell || !text) {
@@ -153,7 +153,7 @@ void table_number(struct table *table, const char *column, double number)
         table_missing(table, column, isnan(number) ? "not a number" : "infinite");
         return;
     }
-    struct cell *cell = fresh_cell(table, column);
+    struct table_cell *cell = fresh_cell(table, column);
     if (cell) {
         cell->kind = CELL_NUMBER;
         cell->number = number;
@@ -162,7 +162,7 @@ void table_number(struct table *table, const char *column, double number)
 
 void table_bool(struct table *table, const char *column, bool value)
 {
-    struct cell *cell = fresh_cell(table, column);
+    struct table_cell *cell = fresh_cell(table, column);
     if (cell) {
         cell->kind = CELL_BOOL;
         cell->number = value;
@@ -171,7 +171,7 @@ void table_bool(struct table *table, const char *column, bool value)
 
 void table_json(struct table *table, const char *column, json_t *value)
 {
-    struct cell *cell = fresh_cell(table, column);
+    struct table_cell *cell = fresh_cell(table, column);
     if (cell && !value)
         table->broken = true;
     if (!cell || !value) {

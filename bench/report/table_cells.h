@@ -6,7 +6,7 @@
 
 enum cell_kind { CELL_MISSING, CELL_TEXT, CELL_NUMBER, CELL_BOOL, CELL_JSON };
 
-struct cell {
+struct table_cell {
     enum cell_kind kind;
     char *text;    /* CELL_TEXT; the note of a CELL_MISSING, or NULL */
     double number; /* CELL_NUMBER; CELL_BOOL: 0 or 1 */
@@ -17,7 +17,7 @@ struct table {
     char *name, *title;
     const struct table_column *columns;
     int column_count;
-    struct cell *cells; /* row by row */
+    struct table_cell *cells; /* row by row */
     int row_count, row_capacity;
     json_t *notes; /* array of strings */
     json_t *meta;  /* object */
@@ -25,7 +25,7 @@ struct table {
 };
 
 /* The cell of a row, numbered from 0. */
-static inline const struct cell *table_cell(const struct table *table, int row, int column)
+static inline const struct table_cell *table_cell(const struct table *table, int row, int column)
 {
     return &table->cells[(size_t)row * (size_t)table->column_count + (size_t)column];
 }

@@ -30,7 +30,7 @@ static bool is_numeric(const struct table *table, int column)
 }
 
 /* The text of a cell for people: borrowed from the cell or written into `buffer`. */
-static const char *cell_people(const struct cell *cell, const struct table_column *column,
+static const char *cell_people(const struct table_cell *cell, const struct table_column *column,
                                char buffer[NUMBER_TEXT])
 {
     switch (cell->kind) {
@@ -90,7 +90,7 @@ static int column_width(const struct table *table, int column)
     char buffer[NUMBER_TEXT];
     int width = text_width(heading(&table->columns[column], buffer, sizeof buffer));
     for (int r = 0; r < table->row_count; r++) {
-        const struct cell *cell = table_cell(table, r, column);
+        const struct table_cell *cell = table_cell(table, r, column);
         int w = text_width(cell_people(cell, &table->columns[column], buffer));
         width = w > width ? w : width;
     }

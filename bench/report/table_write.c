@@ -46,7 +46,7 @@ static enum status csv_json(const json_t *value, FILE *out)
     return OK;
 }
 
-static enum status csv_cell(const struct cell *cell, FILE *out)
+static enum status csv_cell(const struct table_cell *cell, FILE *out)
 {
     if (cell->kind == CELL_TEXT)
         csv_text(cell->text, out);
@@ -97,7 +97,7 @@ static json_t *json_number(double number)
     return whole ? json_integer((json_int_t)number) : json_real(number);
 }
 
-static json_t *json_cell(const struct cell *cell)
+static json_t *json_cell(const struct table_cell *cell)
 {
     switch (cell->kind) {
     case CELL_TEXT:
@@ -131,7 +131,7 @@ static json_t *json_row(const struct table *table, int r)
             bad |= json_object_set_new(row, table->columns[c].name,
                                        json_cell(table_cell(table, r, c)));
     for (int c = 0; c < table->column_count; c++) {
-        const struct cell *cell = table_cell(table, r, c);
+        const struct table_cell *cell = table_cell(table, r, c);
         if (for_machines(table, c) && cell->kind == CELL_MISSING && cell->text)
             bad |= add_error(row, table->columns[c].name, cell->text);
     }

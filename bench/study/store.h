@@ -88,9 +88,13 @@ struct store_rows {
 enum status store_rows(struct store *store, const char *study, struct store_rows *rows);
 void store_rows_free(struct store_rows *rows); /* a zeroed one is allowed */
 
-/* State of one cell, and whether its run diverged. */
-enum status store_state(struct store *store, const char *key, enum cell_state *state,
-                        bool *diverged);
+/* One cell as claimed (`cell` may be NULL), its state, and whether its run diverged. ERR_USAGE when
+ * there is no such cell. */
+enum status store_look(struct store *store, const char *key, struct cell *cell,
+                       enum cell_state *state, bool *diverged);
+
+/* Why a cell failed; "" when it did not. */
+enum status store_error(struct store *store, const char *key, char *text, size_t size);
 
 /* The numbers of a done cell; predictions are not read (NULL). What was not finite when stored
  * comes back as NaN. */

@@ -3,9 +3,7 @@
 #include "bench/study/process.h"
 #include "bench/study/store.h"
 #include "bench/study/store_private.h"
-#include "bench/transfer/settings.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,20 +20,6 @@ bool store_worker_is_dead(const struct store *store, const char *host, int64_t p
 
 /* ---- claiming ---- */
 
-static enum status read_cell(sqlite3_stmt *stmt, const char *key, struct cell *cell)
-{
-    json_error_t error;
-    memset(cell, 0, sizeof *cell);
-    snprintf(cell->key, sizeof cell->key, "%s", key);
-    cell->role = strcmp(db_text(stmt, 0), "source") == 0 ? ROLE_SOURCE : ROLE_TRANSFER;
-    db_copy_text(stmt, 1, cell->source, sizeof cell->source);
-    json_t *json = json_loads(db_text(stmt, 2), JSON_REJECT_DUPLICATES, &error);
-    enum status status = json ? train_settings_from_json(json, &cell->settings)
-                              : fail(ERR_FORMAT, "settings: %s", error.text);
-    json_decref(json);
-    return status == OK ? OK : fail_prefix(status, "cell %s", key);
-}
-
 /* Reads the cell and decides whether it can be had. */
 static enum status look_at(struct store *store, const char *key, struct cell *cell, bool *free_now,
                            int *attempts)
@@ -50,7 +34,7 @@ static enum status look_at(struct store *store, const char *key, struct cell *ce
     if (status == OK && !row)
         status = fail(ERR_USAGE, "%s: there is no cell '%s'", store->db.path, key);
     if (status == OK)
-        status = read_cell(stmt, key, cell);
+        status = store_read_cell(stmt, 0, key, cell);
     if (status == OK) {
         const char *state = db_text(stmt, 3);
         bool running = strcmp(state, "running") == 0;

@@ -3,11 +3,8 @@
 #include "bench/study/store.h"
 #include "bench/study/store_private.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 static enum status insert(struct store *store, const char *study, const char *text,
                           const char *date)

@@ -17,6 +17,9 @@ struct store {
 bool store_worker_is_dead(const struct store *store, const char *host, int64_t pid,
                           int64_t pid_start, bool lease_over);
 
+/* A cell from the columns role, source, settings of a row, `column` being the first. */
+enum status store_read_cell(sqlite3_stmt *stmt, int column, const char *key, struct cell *cell);
+
 /* Makes sure that this process's provenance is stored (inside a transaction). */
 enum status store_put_provenance(struct store *store);
 

@@ -32,6 +32,16 @@ static enum status read_settings(const char *text, struct train_settings *settin
     return status;
 }
 
+enum status store_read_cell(sqlite3_stmt *stmt, int column, const char *key, struct cell *cell)
+{
+    memset(cell, 0, sizeof *cell);
+    snprintf(cell->key, sizeof cell->key, "%s", key);
+    cell->role = strcmp(db_text(stmt, column), "source") == 0 ? ROLE_SOURCE : ROLE_TRANSFER;
+    db_copy_text(stmt, column + 1, cell->source, sizeof cell->source);
+    enum status status = read_settings(db_text(stmt, column + 2), &cell->settings);
+    return status == OK ? OK : fail_prefix(status, "cell %s", key);
+}
+
 /* Columns of the query in store_rows(). */
 enum {
     KEY, ROLE, SOURCE, SETTINGS, STATE, ATTEMPTS, ERROR, HOST, PID, PID_START, LEASE_OVER, STARTED,
@@ -50,11 +60,9 @@ static void read_worker(const struct store *store, sqlite3_stmt *stmt, struct st
 
 static enum status read_row(const struct store *store, sqlite3_stmt *stmt, struct store_row *row)
 {
-    struct cell *cell = &row->cell;
     memset(row, 0, sizeof *row);
-    db_copy_text(stmt, KEY, cell->key, sizeof cell->key);
-    db_copy_text(stmt, SOURCE, cell->source, sizeof cell->source);
-    cell->role = strcmp(db_text(stmt, ROLE), "source") == 0 ? ROLE_SOURCE : ROLE_TRANSFER;
+    if (store_read_cell(stmt, ROLE, db_text(stmt, KEY), &row->cell) != OK)
+        return fail_prefix(ERR_FORMAT, "%s", store->db.path);
     row->state = parse_state(db_text(stmt, STATE));
     row->attempts = sqlite3_column_int(stmt, ATTEMPTS);
     read_worker(store, stmt, row);
@@ -67,8 +75,6 @@ static enum status read_row(const struct store *store, sqlite3_stmt *stmt, struc
     db_copy_text(stmt, PROVENANCE, row->provenance, sizeof row->provenance);
     if (*db_text(stmt, COMMAND) && !(row->command = strdup(db_text(stmt, COMMAND))))
         return fail(ERR_MEMORY, "no memory for the cells of a study");
-    if (read_settings(db_text(stmt, SETTINGS), &cell->settings) != OK)
-        return fail_prefix(ERR_FORMAT, "%s: cell %s", store->db.path, cell->key);
     return OK;
 }
 
@@ -127,13 +133,14 @@ enum status store_rows(struct store *store, const char *study, struct store_rows
     return status;
 }
 
-enum status store_state(struct store *store, const char *key, enum cell_state *state,
-                        bool *diverged)
+enum status store_look(struct store *store, const char *key, struct cell *cell,
+                       enum cell_state *state, bool *diverged)
 {
     sqlite3_stmt *stmt;
     bool row;
     TRY(db_prepare(&store->db, &stmt,
-                   "SELECT state, diverged IS NOT NULL FROM cells WHERE key = ?"));
+                   "SELECT state, diverged IS NOT NULL, role, source, settings FROM cells"
+                   " WHERE key = ?"));
     db_bind_text(stmt, 1, key);
     enum status status = db_step(&store->db, stmt, &row);
     if (status == OK && !row)
@@ -142,6 +149,19 @@ enum status store_state(struct store *store, const char *key, enum cell_state *s
         *state = parse_state(db_text(stmt, 0));
         *diverged = sqlite3_column_int(stmt, 1) != 0;
     }
+    if (status == OK && cell)
+        status = store_read_cell(stmt, 2, key, cell);
+    return db_finish(stmt, status);
+}
+
+enum status store_error(struct store *store, const char *key, char *text, size_t size)
+{
+    sqlite3_stmt *stmt;
+    bool row;
+    TRY(db_prepare(&store->db, &stmt, "SELECT error FROM cells WHERE key = ?"));
+    db_bind_text(stmt, 1, key);
+    enum status status = db_step(&store->db, stmt, &row);
+    snprintf(text, size, "%s", status == OK && row ? db_text(stmt, 0) : "");
     return db_finish(stmt, status);
 }
 

@@ -167,7 +167,7 @@ static enum status print_people(const struct options *o, const struct model_spec
     if (o->transfer && o->format != TABLE_CSV)
         printf("trainable  %.0f with --transfer %s\n", train_count, o->transfer);
     struct tensor last = net_shape(net, net->nodes[net->features].src[0]);
-    if (last.h * last.w == 1 && spec->input_h > 1 && o->format == TABLE_TEXT)
+    if (last.h * last.w == 1 && spec->input_h > 1 && !spec->small_stem && o->format == TABLE_TEXT)
         printf("warning: the last map is 1x1: the input is small for this network "
                "(see stem=small)\n");
     if (o->layers)

@@ -1,9 +1,9 @@
 /* `cbam-bench doctor`: puts the report together and writes it. Knows nothing of what is in it. */
-#include "bench/verbs/doctor.h"
 
 #include "bench/report/table.h"
 #include "bench/verbs/doctor_report.h"
 #include "bench/verbs/options.h"
+#include "bench/verbs/verbs.h"
 
 #include <math.h>
 #include <stdarg.h>

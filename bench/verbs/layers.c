@@ -1,12 +1,13 @@
 /* `cbam-bench layers`: every case is checked on all implementations, then timed on those asked for,
  * which take turns round by round. Knows no network. */
-#include "bench/verbs/layers.h"
 
 #include "bench/measure/case_list.h"
 #include "bench/measure/layer_check.h"
 #include "bench/measure/sample.h"
 #include "bench/report/table.h"
 #include "bench/verbs/options.h"
+#include "bench/verbs/record.h"
+#include "bench/verbs/verbs.h"
 #include "impls/base/threads.h"
 
 #include <math.h>
@@ -47,6 +48,7 @@ struct group {
 /* What the whole verb works on. */
 struct work {
     const struct settings *settings;
+    struct record record;
     struct table *table;
     struct opened opened[OPTION_IMPLS];
     int opened_count, threads;
@@ -171,6 +173,10 @@ static const struct table_column columns[] = {
     {.name = "check_error", .audience = TABLE_MACHINES},
     {.name = "repeats", .audience = TABLE_MACHINES},
     {.name = "steady", .audience = TABLE_MACHINES},
+    {.name = "date", .audience = TABLE_MACHINES},
+    {.name = "commit", .audience = TABLE_MACHINES},
+    {.name = "cpu", .audience = TABLE_MACHINES},
+    {.name = "libraries", .audience = TABLE_MACHINES},
     {.name = "samples_ms", .audience = TABLE_MACHINES},
 };
 
@@ -185,6 +191,7 @@ static void start_row(struct work *work, const struct group *group, const struct
     table_text(work->table, "impl", impl->name);
     table_text(work->table, "how", how);
     table_number(work->table, "threads", work->threads);
+    record_row(&work->record, work->table);
     work->rows++;
 }
 
@@ -199,7 +206,9 @@ static void add_fault(struct work *work, const struct group *group, const struct
                       const char *how, const char *message)
 {
     start_row(work, group, impl, how);
-    table_printf(work->table, "check", "FAILED: %s", message);
+    char reason[300];
+    snprintf(reason, sizeof reason, "FAILED: %s", message);
+    table_missing(work->table, "check", reason);
     table_number(work->table, "n", 0);
     work->faults++;
     char text[256];
@@ -209,14 +218,16 @@ static void add_fault(struct work *work, const struct group *group, const struct
             layer_pass_name(group->operands.pass), message);
 }
 
-static void add_p90(struct table *table, const struct sample_summary *summary)
+/* People see why it is missing; for machines it is just not there. */
+static void add_p90(const struct work *work, const struct sample_summary *summary)
 {
+    enum table_format format = work->settings->format;
     char note[32];
     snprintf(note, sizeof note, "n/a (n=%d)", summary->n);
     if (isfinite(summary->p90))
-        table_number(table, "p90_ms", summary->p90);
-    else
-        table_missing(table, "p90_ms", note);
+        table_number(work->table, "p90_ms", summary->p90);
+    else if (format == TABLE_TEXT || format == TABLE_MD)
+        table_missing(work->table, "p90_ms", note);
 }
 
 static enum status add_times(struct work *work, const struct group *group, int i)
@@ -233,7 +244,7 @@ static enum status add_times(struct work *work, const struct group *group, int i
         table_number(table, "median_high_ms", summary.high);
     }
     table_number(table, "min_ms", summary.min);
-    add_p90(table, &summary);
+    add_p90(work, &summary);
     double macs = layer_pass_macs(desc, group->operands.pass);
     if (macs > 0 && summary.median > 0)
         table_number(table, "gflops", 2e-6 * macs / summary.median);
@@ -427,6 +438,7 @@ static enum status run_all(struct work *work)
                             "those of fwd; GB/s the bytes that the pass must move at least.");
     table_note(work->table, "check: exact, or the largest relative error against the definition "
                             "and the other implementations.");
+    record_finish(&work->record, work->table);
     TRY(table_write(work->table, s->format, stdout));
     if (work->faults > 0)
         return fail(ERR_NUMERIC, "%d of %d rows were not timed", work->faults, work->rows);
@@ -437,9 +449,10 @@ int verb_layers(int argc, char **argv)
 {
     struct settings settings = {.pass = {[PASS_FWD] = true}, .sample = sample_defaults()};
     settings.sample.seconds = 5;
+    struct work work = {.settings = &settings};
+    record_start(&work.record, VERB, argc, argv);
     enum status status = parse_settings(&settings, argc, argv);
     if (status == OK) {
-        struct work work = {.settings = &settings};
         work.table = table_new(VERB, "Layers", columns, sizeof columns / sizeof columns[0]);
         status = run_all(&work);
         table_free(work.table);

@@ -7,7 +7,7 @@
 
 extern const struct impl impl_openblas;
 
-/* The entries of this folder. Convolution takes strided views; the linear layer takes dense ones. */
+/* The entries of this folder. Convolution takes strided views, the linear layer dense ones. */
 extern const struct op_entry openblas_conv2d, openblas_linear;
 
 /* How the loaded library runs its threads: "openmp", "pthread" or "serial". Static text. Only
@@ -19,8 +19,9 @@ const char *openblas_flavour(void);
 const char *openblas_corename(void);
 
 /* Compares about 100 products (SGEMM with every transposition, beta 0 over NaN and beta 1; SGEMV
- * and its transpose) with plain loops in double precision, on fixed pseudo-random numbers. The bound on
- * each element is 1e-5 of the sum of the absolute values of its terms. Takes some milliseconds.
+ * and its transpose) with plain loops in double precision, on fixed pseudo-random numbers. The
+ * bound on each element is 1e-5 of the sum of the absolute values of its terms. Takes some
+ * milliseconds.
  * ERR_LIBRARY names the first shape that is wrong; ERR_MEMORY. */
 enum status openblas_selftest(void);
 

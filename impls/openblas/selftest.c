@@ -35,8 +35,9 @@ static void matrices_free(struct matrices *m)
 static enum status matrices_make(struct matrices *m)
 {
     size_t count = (size_t)LARGEST * LARGEST;
-    *m = (struct matrices){memory_alloc(count * sizeof(float)), memory_alloc(count * sizeof(float)),
-                           memory_alloc(count * sizeof(float)), memory_alloc(count * sizeof(float))};
+    size_t bytes = count * sizeof(float);
+    *m = (struct matrices){memory_alloc(bytes), memory_alloc(bytes), memory_alloc(bytes),
+                           memory_alloc(bytes)};
     if (!m->a || !m->b || !m->c || !m->old)
         return ERR_MEMORY;
     struct random_stream stream = {1, random_name("openblas selftest")};

@@ -1,0 +1,208 @@
+/* Agreement of implementations on a network before it is timed: see latency_work.h. */
+#include "bench/verbs/latency_work.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Relative 2-norms that may lie between two implementations. Logits: rounding alone. Losses and
+ * gradients of training pass through batch statistics and through decisions (the sign of a
+ * pre-activation, the place of a maximum) that rounding can turn. */
+static const struct {
+    const char *name;
+    double bound;
+} parts[ANSWER_PARTS] = {{"logits", 1e-4}, {"losses in training", 1e-3}, {"gradients", 2e-2}};
+
+enum { GRADIENT_SAMPLE = 1 << 20 };
+
+static void reject(struct latency_answer *answer, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void reject(struct latency_answer *answer, const char *format, ...)
+{
+    va_list args;
+    answer->ok = false;
+    va_start(args, format);
+    vsnprintf(answer->reason, sizeof answer->reason, format, args);
+    va_end(args);
+}
+
+static enum status keep(struct latency_answer *answer, int part, size_t count)
+{
+    answer->part[part] = malloc(count * sizeof(float));
+    answer->count[part] = count;
+    return answer->part[part] ? OK : fail(ERR_MEMORY, "no memory for an answer");
+}
+
+static enum status keep_logits(const struct program *program, struct latency_answer *answer)
+{
+    struct tensor output = program_output(program, 0);
+    size_t count = tensor_count(&output);
+    TRY(keep(answer, 0, count));
+    memcpy(answer->part[0], output.data, count * sizeof(float));
+    return OK;
+}
+
+/* Every k-th number of all gradients, about a million of them. */
+static enum status keep_gradients(const struct params *params, struct latency_answer *answer)
+{
+    size_t total = 0, kept = 0, offset = 0;
+    for (int i = 0; i < params->count; i++)
+        total += params->list[i]->trainable ? params->list[i]->p.count : 0;
+    size_t step = total / GRADIENT_SAMPLE + 1;
+    TRY(keep(answer, 2, (total + step - 1) / step));
+    for (int i = 0; i < params->count; i++) {
+        const struct net_param *param = params->list[i];
+        if (!param->trainable)
+            continue;
+        size_t k = (step - offset % step) % step;
+        for (; k < param->p.count; k += step)
+            answer->part[2][kept++] = param->p.grad[k];
+        offset += param->p.count;
+    }
+    return OK;
+}
+
+static enum status ask_inference(const struct latency_program *program, struct impl_ctx *ctx,
+                                 struct latency_answer *answer)
+{
+    struct latency_shape shape = *program->shape;
+    struct latency_program inference;
+    shape.train = false;
+    enum status status =
+        latency_program_make(&inference, program->network, program->impl, ctx, &shape);
+    if (status == OK)
+        status = latency_program_run(&inference);
+    if (status == OK)
+        status = keep_logits(inference.program, answer);
+    latency_program_free(&inference);
+    return status;
+}
+
+static enum status train_once(struct latency_program *program, struct latency_answer *answer)
+{
+    program_set_step(program->program, program->shape->seed, 0);
+    TRY(program_forward(program->program));
+    TRY(program_backward(program->program));
+    size_t batch = (size_t)program->shape->batch;
+    TRY(keep(answer, 1, batch));
+    memcpy(answer->part[1], program_losses(program->program), batch * sizeof(float));
+    return keep_gradients(program->network->net->params, answer);
+}
+
+/* A fault is the answer's; only a lack of memory is everybody's. */
+static enum status note_fault(enum status status, struct latency_answer *answer)
+{
+    if (status != OK && status != ERR_MEMORY)
+        reject(answer, "%s", fail_text());
+    return status == ERR_MEMORY ? status : OK;
+}
+
+enum status latency_ask(struct latency_program *program, struct impl_ctx *ctx,
+                        struct latency_answer *answer)
+{
+    *answer = (struct latency_answer){.ok = true};
+    if (program->shape->train)
+        return note_fault(ask_inference(program, ctx, answer), answer);
+    enum status status = latency_program_run(program);
+    if (status == OK)
+        status = keep_logits(program->program, answer);
+    return note_fault(status, answer);
+}
+
+enum status latency_ask_training(struct latency_program *program, struct latency_answer *answer)
+{
+    return answer->ok ? note_fault(train_once(program, answer), answer) : OK;
+}
+
+static void check_finite(struct latency_answer *answer)
+{
+    for (int p = 0; p < ANSWER_PARTS && answer->ok; p++)
+        for (size_t i = 0; i < answer->count[p]; i++)
+            if (!isfinite(answer->part[p][i])) {
+                reject(answer, "%s are not finite", parts[p].name);
+                return;
+            }
+}
+
+/* |a - b| / |b| in the 2-norm; 0 for two vectors of zeros. */
+static double distance(const float *a, const float *b, size_t count)
+{
+    double difference = 0, norm = 0;
+    for (size_t i = 0; i < count; i++) {
+        double d = (double)a[i] - (double)b[i];
+        difference += d * d;
+        norm += (double)b[i] * (double)b[i];
+    }
+    return difference == 0 ? 0 : sqrt(difference / norm);
+}
+
+/* The first part in which two answers differ by more than its bound; ANSWER_PARTS when none. */
+static int first_difference(const struct latency_answer *a, const struct latency_answer *b,
+                            double *by)
+{
+    for (int p = 0; p < ANSWER_PARTS; p++) {
+        *by = distance(a->part[p], b->part[p], a->count[p]);
+        if (!(*by <= parts[p].bound))
+            return p;
+    }
+    return ANSWER_PARTS;
+}
+
+static int count_friends(struct latency_answer *const *answers, int count, int i)
+{
+    double by;
+    int friends = 0;
+    for (int k = 0; k < count; k++)
+        friends += k != i && answers[k]->ok &&
+                   first_difference(answers[i], answers[k], &by) == ANSWER_PARTS;
+    return friends;
+}
+
+/* The answer that most others agree with, the first among equals; -1 when there is none at all. */
+static int find_reference(struct latency_answer *const *answers, int count, int *friends)
+{
+    int best = -1;
+    *friends = 0;
+    for (int i = 0; i < count; i++) {
+        int own = answers[i]->ok ? count_friends(answers, count, i) : -1;
+        if (own >= 0 && (best < 0 || own > *friends)) {
+            best = i;
+            *friends = own;
+        }
+    }
+    return best;
+}
+
+void latency_compare(struct latency_answer *const *answers, const char *const *names, int count)
+{
+    int alive = 0, friends, first = -1;
+    for (int i = 0; i < count; i++) {
+        check_finite(answers[i]);
+        alive += answers[i]->ok;
+    }
+    int reference = find_reference(answers, count, &friends);
+    for (int i = 0; i < count; i++) {
+        if (!answers[i]->ok || i == reference)
+            continue;
+        double by = 0;
+        int part = first_difference(answers[i], answers[reference], &by);
+        if (part == ANSWER_PARTS)
+            continue;
+        first = first < 0 ? i : first;
+        reject(answers[i], "%s differ from those of %s by %.2g (relative 2-norm, bound %g)",
+               parts[part].name, names[reference], by, parts[part].bound);
+    }
+    if (reference >= 0 && alive > 1 && friends == 0)
+        reject(answers[reference], "no other implementation agrees with it: not %s",
+               names[first]);
+}
+
+void latency_answer_free(struct latency_answer *answer)
+{
+    for (int p = 0; p < ANSWER_PARTS; p++)
+        free(answer->part[p]);
+    memset(answer, 0, sizeof *answer);
+}

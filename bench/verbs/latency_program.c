@@ -1,0 +1,115 @@
+/* Networks and programs for `latency`: see latency_work.h. */
+#include "bench/verbs/latency_work.h"
+
+#include "bench/measure/clock.h"
+#include "bench/transfer/arm.h"
+#include "impls/base/random.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static double ms_since(int64_t start)
+{
+    return (double)(clock_now_ns() - start) * 1e-6;
+}
+
+static enum status make_network(struct latency_network *network, const char *model,
+                                const struct latency_shape *shape)
+{
+    struct model_spec *spec = &network->spec;
+    TRY(model_parse(model, network->attention, spec));
+    spec->classes = shape->classes;
+    if (shape->input_h > 0) {
+        spec->input_h = shape->input_h;
+        spec->input_w = shape->input_w;
+    }
+    TRY(model_build(spec, &network->net));
+    network->lowered = net_lower(network->net);
+    if (!network->lowered)
+        return network->net->error != OK ? network->net->error : ERR_MEMORY;
+    struct params *params = network->net->params;
+    TRY(params_scheme(params, model_default_scheme(spec)));
+    params_init(params, shape->seed);
+    if (!shape->train)
+        return OK;
+    TRY(arm_apply(params, ARM_SCRATCH));
+    return params_prepare_training(params);
+}
+
+enum status latency_network_make(struct latency_network *network, const char *model,
+                                 const char *attention, const struct latency_shape *shape)
+{
+    int64_t start = clock_now_ns();
+    *network = (struct latency_network){.attention = attention};
+    enum status status = make_network(network, model, shape);
+    network->load_ms = ms_since(start);
+    return status;
+}
+
+void latency_network_free(struct latency_network *network)
+{
+    net_free(network->lowered);
+    net_free(network->net);
+    network->lowered = network->net = NULL;
+}
+
+static void list_kernels(const struct program *program, char *text, size_t size)
+{
+    text[0] = '\0';
+    for (int i = 0; i < program_steps(program); i++) {
+        const char *how = program_step(program, i).how;
+        size_t used = strlen(text);
+        if (how[0] && !strstr(text, how) && used + strlen(how) + 3 < size)
+            snprintf(text + used, size - used, "%s%s", used ? "; " : "", how);
+    }
+}
+
+/* Standard normal pixels and any class: speed does not depend on which. */
+static void fill_batch(struct program *program, const struct latency_shape *shape)
+{
+    struct tensor input = program_input(program, 0);
+    float *data = input.data;
+    struct random_stream pixels = {shape->seed, random_name("latency/pixels")};
+    for (size_t i = 0; i < tensor_count(&input); i++)
+        data[i] = (float)random_normal(pixels, i);
+    int32_t *labels = program_labels(program);
+    struct random_stream classes = {shape->seed, random_name("latency/labels")};
+    for (int i = 0; labels && i < shape->batch; i++)
+        labels[i] = (int32_t)random_below(classes, (uint64_t)i, (uint32_t)shape->classes);
+}
+
+enum status latency_program_make(struct latency_program *program,
+                                 const struct latency_network *network, const struct impl *impl,
+                                 struct impl_ctx *ctx, const struct latency_shape *shape)
+{
+    *program = (struct latency_program){.network = network, .impl = impl, .shape = shape};
+    struct program_request request = {.impl = impl, .ctx = ctx, .net = network->lowered,
+                                      .batch = shape->batch, .train = shape->train,
+                                      .loss = shape->train};
+    int64_t start = clock_now_ns();
+    TRY(program_compile(&program->program, &request));
+    program->compile_ms = ms_since(start);
+    list_kernels(program->program, program->how, sizeof program->how);
+    fill_batch(program->program, shape);
+    return OK;
+}
+
+enum status latency_program_run(void *context)
+{
+    struct latency_program *p = context;
+    /* So small a rate that weights stay as they were drawn through thousands of steps. */
+    static const struct sgd sgd = {.lr = 1e-7, .momentum = 0.9, .weight_decay = 1e-4};
+    program_set_step(p->program, p->shape->seed, p->step++);
+    TRY(program_forward(p->program));
+    if (!p->shape->train)
+        return OK;
+    TRY(program_backward(p->program));
+    sgd_step(p->network->net->params, &sgd);
+    return OK;
+}
+
+void latency_program_free(struct latency_program *program)
+{
+    program_free(program->program);
+    program->program = NULL;
+}

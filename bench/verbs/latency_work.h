@@ -1,0 +1,125 @@
+/* The parts of `latency`: networks, programs, their agreement, the probe. Private to
+ * bench/verbs/latency*.c. */
+#ifndef BENCH_VERBS_LATENCY_WORK_H
+#define BENCH_VERBS_LATENCY_WORK_H
+
+#include "bench/measure/sample.h"
+#include "bench/models/model.h"
+#include "bench/net/optimizer.h"
+#include "bench/net/program.h"
+#include "bench/verbs/record.h"
+
+/* What is the same for every row of a table. */
+struct latency_shape {
+    int batch, threads;
+    int input_h, input_w; /* 0: the network's own size */
+    int classes;
+    bool train;
+    uint64_t seed;        /* of weights, inputs, labels and the order within a round */
+};
+
+/* A model with one attention, described, lowered and initialised; shared by implementations. */
+struct latency_network {
+    const char *attention;    /* as asked for */
+    struct model_spec spec;   /* the networks point into it */
+    struct net *net, *lowered;
+    double load_ms;           /* of building and drawing the weights */
+};
+
+/* latency_network_free() in every case. The struct must stay where it is. */
+enum status latency_network_make(struct latency_network *network, const char *model,
+                                 const char *attention, const struct latency_shape *shape);
+void latency_network_free(struct latency_network *network);
+
+/* One network on one implementation: what is timed. */
+struct latency_program {
+    const struct latency_network *network;
+    const struct impl *impl;
+    struct program *program;
+    const struct latency_shape *shape;
+    uint64_t step;
+    char how[512];            /* distinct kernels, joined by "; " */
+    double compile_ms;
+};
+
+/* Compiles for inference, or for training when shape->train, and fills inputs and labels.
+ * latency_program_free() in every case. */
+enum status latency_program_make(struct latency_program *program,
+                                 const struct latency_network *network, const struct impl *impl,
+                                 struct impl_ctx *ctx, const struct latency_shape *shape);
+
+/* What one sample times: a forward pass; in training forward, backward and an SGD update. The
+ * context is a struct latency_program. */
+enum status latency_program_run(void *program);
+void latency_program_free(struct latency_program *program);
+
+/* ---- agreement (latency_check.c) ---- */
+
+enum { ANSWER_PARTS = 3 };
+
+/* What one implementation answered: logits of inference, then losses and gradients of training. */
+struct latency_answer {
+    float *part[ANSWER_PARTS]; /* NULL where there is none; owned */
+    size_t count[ANSWER_PARTS];
+    bool ok;
+    char reason[256];          /* when it is not ok */
+};
+
+/* Asks a program made ready for its logits: one of training by an inference program of its own.
+ * Faults end up in the answer; ERR_MEMORY is the only status. */
+enum status latency_ask(struct latency_program *program, struct impl_ctx *ctx,
+                        struct latency_answer *answer);
+
+/* Adds losses and gradients of one training step, without an update. It moves the running
+ * statistics, which all implementations share: to be called when all have been asked for logits. */
+enum status latency_ask_training(struct latency_program *program, struct latency_answer *answer);
+
+/* Clears `ok`, with the reason, wherever an answer is not finite or does not agree with the others:
+ * the one that most agree with is right; when no two agree, all are out. names[count] are those of
+ * the implementations. */
+void latency_compare(struct latency_answer *const *answers, const char *const *names, int count);
+void latency_answer_free(struct latency_answer *answer);
+
+/* ---- probe (latency_probe.c) ---- */
+
+/* What only a fresh process can tell. Milliseconds and 2^20 bytes. */
+struct latency_probe {
+    double load_ms;     /* building, drawing weights, compiling */
+    double first_ms;    /* the first call */
+    double peak_rss_mb; /* most memory resident; negative when unknown */
+};
+
+/* Measures in this process, which must be a fresh one; writes one line of JSON to stdout. */
+enum status latency_probe_here(const char *model, const char *attention, const struct impl *impl,
+                               const struct latency_shape *shape);
+
+/* Runs this program anew to do that, and reads what it writes. */
+enum status latency_probe_child(const char *model, const char *attention, const struct impl *impl,
+                                const struct latency_shape *shape, struct latency_probe *probe);
+
+/* ---- tables (latency_table.c) ---- */
+
+/* One row: a network on an implementation, and what was seen of it. */
+struct latency_entry {
+    const char *model;
+    const struct latency_program *program;
+    struct latency_probe probe;
+    struct sample_series series;
+    const struct latency_entry *base; /* the same without attention; NULL: it is itself the base, or
+                                         there is none */
+};
+
+struct latency_tables {
+    struct table *rows;  /* one row an entry */
+    struct table *costs; /* one row an entry with a base: the cost of its attention */
+};
+
+void latency_tables_new(struct latency_tables *tables, const struct latency_shape *shape);
+void latency_tables_free(struct latency_tables *tables);
+
+/* Adds an entry that was timed. `people`: the tables will be read by people, who want to see why a
+ * percentile is missing. */
+enum status latency_tables_add(struct latency_tables *tables, const struct latency_entry *entry,
+                               const struct record *record, bool people);
+
+#endif
