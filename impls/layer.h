@@ -55,15 +55,29 @@ enum op_kind {
     OP_SUBSAMPLE,        /* every stride-th pixel, zero channels before and after (option A) */
     OP_DROPOUT,          /* training: x*mask/(1-rate); inference: identity; may work in place */
     OP_SOFTMAX_XENT,     /* dst (n,1,1,1): loss of each sample, against args.labels */
-    OP_PRIMITIVES,       /* every table offers all above; those below are optional, fused */
-    OP_KINDS = OP_PRIMITIVES
+    OP_PRIMITIVES,       /* every table offers all above; those below are optional: each is
+                            defined by its composition of primitives (README.md, "Fused") */
+    OP_CONV_ACT = OP_PRIMITIVES, /* inference: conv, then BN and relu where attr says so */
+    OP_CONV_SUM_ACT,     /* inference: conv, BN, + src1, relu; dst may be src1 */
+    OP_BN_ACT,           /* batchnorm, then relu */
+    OP_BN_SUM_ACT,       /* relu(batchnorm(src0) + src1) */
+    OP_ATTENTION,        /* y = attention(x), one whole site */
+    OP_ATTENTION_SUM,    /* y = relu(attention(src0) + src1) */
+    OP_KINDS
 };
 
 enum pool_hw_mode { POOL_MEAN, POOL_MAX };
 enum planes { PLANES_MAX_MEAN, PLANES_MEAN_MAX, PLANES_MAX, PLANES_MEAN, PLANES_HALF };
 /* PLANES_HALF: one plane, 0.5 max + 0.5 mean */
 
-enum { OP_MAX_SRC = 2, OP_MAX_PARAM = 4 };
+
+/* What an attention site computes (bench/net/attention.h has the names people use). */
+enum attention_order { ORDER_CHANNEL_FIRST, ORDER_SPATIAL_FIRST, ORDER_PARALLEL };
+enum attention_gate { GATE_SUM, GATE_ARTICLE };     /* sigmoid after the sum; in each branch */
+enum attention_cpool { CPOOL_BOTH, CPOOL_AVG, CPOOL_MAX, CPOOL_HALF };
+enum attention_spool { SPOOL_BOTH, SPOOL_CONV1X1, SPOOL_HALF };
+
+enum { OP_MAX_SRC = 2, OP_MAX_PARAM = 12 };
 
 struct op_desc {
     enum op_kind kind;
@@ -75,6 +89,8 @@ struct op_desc {
         struct {
             int oc, kh, kw, sh, sw, ph, pw, dh, dw, groups; /* d: 1 = not dilated */
             bool bias;
+            bool with_bn, with_relu; /* OP_CONV_ACT, OP_CONV_SUM_ACT: what follows */
+            float eps;               /* of that batch normalisation */
         } conv;
         struct { int oc; bool bias; } linear;
         struct {
@@ -91,6 +107,18 @@ struct op_desc {
         struct { int stride, before, after; } subsample;
         struct { float rate; } dropout;
         struct { float smoothing; } xent; /* target = (1-s)*onehot + s/classes */
+        struct {
+            bool channel, spatial;        /* which gates there are */
+            enum attention_order order;
+            enum attention_gate gate;
+            enum attention_cpool cpool;
+            enum attention_spool spool;
+            enum planes planes;           /* with SPOOL_BOTH or SPOOL_HALF */
+            int hidden, k;
+            bool mlp_bias, conv_bias, with_bn, batch_stats;
+            float eps, momentum;          /* of the gate's batch normalisation */
+            bool inner, twice, alpha;     /* x + x g; gates times 2; x + a (x g - x) */
+        } attention;
     };
 };
 

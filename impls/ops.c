@@ -37,6 +37,7 @@ static const struct {
     int sources;
     bool bwd_src, bwd_dst; /* what backward reads */
     bool in_place;
+    int overwrites; /* 1 + the source that dst may overwrite in inference; 0: see in_place */
 } kinds[OP_KINDS] = {
     [OP_CONV2D] = {"conv2d", 1, true, false, false},
     [OP_LINEAR] = {"linear", 1, true, false, false},
@@ -56,6 +57,12 @@ static const struct {
     [OP_SUBSAMPLE] = {"subsample", 1, false, false, false},
     [OP_DROPOUT] = {"dropout", 1, false, false, true},
     [OP_SOFTMAX_XENT] = {"softmax_xent", 1, false, false, false},
+    [OP_CONV_ACT] = {"conv_act", 1, false, false, false},
+    [OP_CONV_SUM_ACT] = {"conv_sum_act", 2, false, false, false, 2},
+    [OP_BN_ACT] = {"bn_act", 1, true, true, false, 1},
+    [OP_BN_SUM_ACT] = {"bn_sum_act", 2, true, true, false, 2},
+    [OP_ATTENTION] = {"attention", 1, true, false, false, 1},
+    [OP_ATTENTION_SUM] = {"attention_sum", 2, true, true, false, 1},
 };
 
 const char *op_name(enum op_kind kind)
@@ -81,6 +88,11 @@ bool op_backward_reads_dst(enum op_kind kind)
 bool op_in_place(enum op_kind kind)
 {
     return kinds[kind].in_place;
+}
+
+int op_overwrites(enum op_kind kind)
+{
+    return kinds[kind].in_place ? 0 : kinds[kind].overwrites - 1;
 }
 
 /* Size of a windowed axis: floor((in + 2 pad - ((k-1) dilation + 1)) / stride) + 1; 0 when the
@@ -192,7 +204,11 @@ enum status op_infer(struct op_desc *d)
     TRY(check_source(d));
     switch (d->kind) {
     case OP_CONV2D:
+    case OP_CONV_ACT:
         return infer_conv(d);
+    case OP_CONV_SUM_ACT:
+        TRY(infer_conv(d));
+        return check_second(d, d->dst.h, d->dst.w, d->dst.c);
     case OP_LINEAR:
         return d->linear.oc < 1 ? bad(d, "outputs", d->linear.oc) : set_dst(d, 1, 1, d->linear.oc);
     case OP_MAXPOOL:
@@ -209,6 +225,8 @@ enum status op_infer(struct op_desc *d)
     case OP_SOFTMAX_XENT:
         return set_dst(d, 1, 1, 1);
     case OP_ADD:
+    case OP_BN_SUM_ACT:
+    case OP_ATTENTION_SUM:
         TRY(check_second(d, s->h, s->w, s->c));
         return set_dst(d, s->h, s->w, s->c);
     case OP_MUL_CHANNEL:
@@ -237,6 +255,33 @@ static int vectors(struct op_param_info *info, int count, int length)
     return count;
 }
 
+/* Slots of an attention site; one that the form does not have stays empty (ndim 0). */
+static int attention_params(const struct op_desc *d, struct op_param_info info[OP_MAX_PARAM])
+{
+    int c = d->src[0].c, hidden = d->attention.hidden, k = d->attention.k;
+    bool mlp = d->attention.channel, plane = d->attention.spatial;
+    bool reduce = plane && d->attention.spool == SPOOL_CONV1X1;
+    memset(info, 0, OP_MAX_PARAM * sizeof *info);
+    for (int layer = 0; mlp && layer < 2; layer++) {
+        int out = layer ? c : hidden, in = layer ? hidden : c;
+        info[2 * layer] = (struct op_param_info){"mlp.weight", 2, {out, in}, false};
+        if (d->attention.mlp_bias)
+            info[2 * layer + 1] = (struct op_param_info){"mlp.bias", 1, {out}, false};
+    }
+    int planes = reduce ? 1 : planes_count(d->attention.planes);
+    if (plane)
+        info[4] = (struct op_param_info){"conv.weight", 4, {1, planes, k, k}, false};
+    if (plane && d->attention.conv_bias)
+        info[5] = (struct op_param_info){"conv.bias", 1, {1}, false};
+    if (plane && d->attention.with_bn)
+        vectors(info + 6, 4, 1);
+    if (d->attention.alpha)
+        info[10] = (struct op_param_info){"alpha.weight", 1, {1}, false};
+    if (reduce)
+        info[11] = (struct op_param_info){"reduce.weight", 4, {1, c, 1, 1}, false};
+    return OP_MAX_PARAM;
+}
+
 int op_params(const struct op_desc *d, struct op_param_info info[OP_MAX_PARAM])
 {
     const struct tensor *s = &d->src[0];
@@ -246,12 +291,23 @@ int op_params(const struct op_desc *d, struct op_param_info info[OP_MAX_PARAM])
             "weight", 4, {d->conv.oc, s->c / d->conv.groups, d->conv.kh, d->conv.kw}, false};
         info[1] = (struct op_param_info){"bias", 1, {d->conv.oc}, false};
         return d->conv.bias ? 2 : 1;
+    case OP_CONV_ACT:
+    case OP_CONV_SUM_ACT:
+        info[0] = (struct op_param_info){
+            "weight", 4, {d->conv.oc, s->c / d->conv.groups, d->conv.kh, d->conv.kw}, false};
+        info[1] = (struct op_param_info){"bias", d->conv.bias ? 1 : 0, {d->conv.oc}, false};
+        return d->conv.with_bn ? 2 + vectors(info + 2, 4, d->conv.oc) : 2;
     case OP_LINEAR:
         info[0] = (struct op_param_info){"weight", 2, {d->linear.oc, s->c * s->h * s->w}, false};
         info[1] = (struct op_param_info){"bias", 1, {d->linear.oc}, false};
         return d->linear.bias ? 2 : 1;
     case OP_BATCHNORM:
+    case OP_BN_ACT:
+    case OP_BN_SUM_ACT:
         return vectors(info, 4, s->c);
+    case OP_ATTENTION:
+    case OP_ATTENTION_SUM:
+        return attention_params(d, info);
     case OP_SCALE:
         return vectors(info, d->scale.learned ? 1 : 0, 1);
     default:
@@ -259,13 +315,30 @@ int op_params(const struct op_desc *d, struct op_param_info info[OP_MAX_PARAM])
     }
 }
 
+/* Both passes of the MLP, and the convolution of the planes (cbam.md's rule of counting). */
+static double attention_macs(const struct op_desc *d)
+{
+    const struct tensor *s = &d->src[0];
+    double pixels = (double)s->n * s->h * s->w, k = d->attention.k;
+    bool reduce = d->attention.spool == SPOOL_CONV1X1;
+    double passes = d->attention.cpool == CPOOL_BOTH ? 2 : 1, macs = 0;
+    if (d->attention.channel)
+        macs += passes * s->n * 2.0 * s->c * d->attention.hidden;
+    if (d->attention.spatial)
+        macs += pixels * (k * k * (reduce ? 1 : planes_count(d->attention.planes)) +
+                          (reduce ? s->c : 0));
+    return macs;
+}
+
 double op_macs(const struct op_desc *d)
 {
     const struct tensor *s = &d->src[0];
-    if (d->kind == OP_CONV2D)
+    if (d->kind == OP_CONV2D || d->kind == OP_CONV_ACT || d->kind == OP_CONV_SUM_ACT)
         return (double)tensor_count(&d->dst) * (s->c / d->conv.groups) * d->conv.kh * d->conv.kw;
     if (d->kind == OP_LINEAR)
         return (double)s->n * s->h * s->w * s->c * d->linear.oc;
+    if (d->kind == OP_ATTENTION || d->kind == OP_ATTENTION_SUM)
+        return attention_macs(d);
     return 0;
 }
 
@@ -280,7 +353,7 @@ double op_bytes(const struct op_desc *d)
         double size = 1;
         for (int k = 0; k < info[i].ndim; k++)
             size *= info[i].dim[k];
-        elements += size;
+        elements += info[i].ndim ? size : 0;
     }
     return elements * sizeof(float);
 }

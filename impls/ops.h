@@ -31,7 +31,8 @@ struct op_param_info {
     int ndim, dim[4];
     bool buffer;      /* running statistics: no gradient */
 };
-/* Fills info[OP_MAX_PARAM], returns how many there are. */
+/* Fills info[OP_MAX_PARAM], returns how many slots there are. A slot with ndim 0 is empty: the
+ * operation has no such parameter in this form (fused kinds only). */
 int op_params(const struct op_desc *desc, struct op_param_info info[OP_MAX_PARAM]);
 
 /* Multiply-accumulates of one forward pass by the paper's rule: conv and linear only. */
@@ -44,9 +45,11 @@ double op_bytes(const struct op_desc *desc);
 bool op_backward_reads_src(enum op_kind kind);
 bool op_backward_reads_dst(enum op_kind kind);
 
-/* Whether dst may be the same memory as src[0] (in training, for a kind whose backward does not
- * read src). */
+/* Whether dst may be the same memory as src[0], also in training (backward does not read src). */
 bool op_in_place(enum op_kind kind);
+
+/* Which source dst may be written over when nobody reads that source again: 0, 1, or -1 (none). */
+int op_overwrites(enum op_kind kind);
 
 /* "conv2d n16 h32 w32 c64 oc64 k3 s1 p1": defaults are left out; op_parse accepts what op_print
  * writes, in any order of the words after the first, k/s/p/d setting both axes and

@@ -21,6 +21,10 @@ struct word {
 #define KIND(k) (1u << (k))
 #define ANY (~0u)
 #define POOLS (KIND(OP_MAXPOOL) | KIND(OP_AVGPOOL))
+#define CONVS (KIND(OP_CONV2D) | KIND(OP_CONV_ACT) | KIND(OP_CONV_SUM_ACT))
+#define FUSED_CONVS (KIND(OP_CONV_ACT) | KIND(OP_CONV_SUM_ACT))
+#define NORMS (KIND(OP_BATCHNORM) | KIND(OP_BN_ACT) | KIND(OP_BN_SUM_ACT))
+#define ATTENTIONS (KIND(OP_ATTENTION) | KIND(OP_ATTENTION_SUM))
 
 static const struct word words[] = {
     {"n", NULL, FIELD(src[0].n), false, 1, ANY},
@@ -28,16 +32,16 @@ static const struct word words[] = {
     {"w", NULL, FIELD(src[0].w), false, 1, ANY},
     {"c", NULL, FIELD(src[0].c), false, 1, ANY},
     {"c2_", NULL, FIELD(src[1].c), false, 0, KIND(OP_CONCAT)},
-    {"oc", NULL, FIELD(conv.oc), false, 0, KIND(OP_CONV2D)},
-    {"kh", "k", FIELD(conv.kh), false, 1, KIND(OP_CONV2D)},
-    {"kw", "", FIELD(conv.kw), false, 1, KIND(OP_CONV2D)},
-    {"sh", "s", FIELD(conv.sh), false, 1, KIND(OP_CONV2D)},
-    {"sw", "", FIELD(conv.sw), false, 1, KIND(OP_CONV2D)},
-    {"ph", "p", FIELD(conv.ph), false, 0, KIND(OP_CONV2D)},
-    {"pw", "", FIELD(conv.pw), false, 0, KIND(OP_CONV2D)},
-    {"dh", "d", FIELD(conv.dh), false, 1, KIND(OP_CONV2D)},
-    {"dw", "", FIELD(conv.dw), false, 1, KIND(OP_CONV2D)},
-    {"g", NULL, FIELD(conv.groups), false, 1, KIND(OP_CONV2D)},
+    {"oc", NULL, FIELD(conv.oc), false, 0, CONVS},
+    {"kh", "k", FIELD(conv.kh), false, 1, CONVS},
+    {"kw", "", FIELD(conv.kw), false, 1, CONVS},
+    {"sh", "s", FIELD(conv.sh), false, 1, CONVS},
+    {"sw", "", FIELD(conv.sw), false, 1, CONVS},
+    {"ph", "p", FIELD(conv.ph), false, 0, CONVS},
+    {"pw", "", FIELD(conv.pw), false, 0, CONVS},
+    {"dh", "d", FIELD(conv.dh), false, 1, CONVS},
+    {"dw", "", FIELD(conv.dw), false, 1, CONVS},
+    {"g", NULL, FIELD(conv.groups), false, 1, CONVS},
     {"oc", NULL, FIELD(linear.oc), false, 0, KIND(OP_LINEAR)},
     {"kh", "k", FIELD(pool.kh), false, 1, POOLS},
     {"kw", "", FIELD(pool.kw), false, 1, POOLS},
@@ -50,13 +54,18 @@ static const struct word words[] = {
     {"s", NULL, FIELD(subsample.stride), false, 1, KIND(OP_SUBSAMPLE)},
     {"before", NULL, FIELD(subsample.before), false, 0, KIND(OP_SUBSAMPLE)},
     {"after", NULL, FIELD(subsample.after), false, 0, KIND(OP_SUBSAMPLE)},
-    {"eps", NULL, FIELD(bn.eps), true, 1e-5, KIND(OP_BATCHNORM)},
-    {"momentum", NULL, FIELD(bn.momentum), true, 0.1, KIND(OP_BATCHNORM)},
+    {"eps", NULL, FIELD(bn.eps), true, 1e-5, NORMS},
+    {"momentum", NULL, FIELD(bn.momentum), true, 0.1, NORMS},
     {"factor", NULL, FIELD(scale.factor), true, 1, KIND(OP_SCALE)},
     {"a", NULL, FIELD(add.a), true, 1, KIND(OP_ADD)},
     {"b", NULL, FIELD(add.b), true, 1, KIND(OP_ADD)},
     {"rate", NULL, FIELD(dropout.rate), true, 0, KIND(OP_DROPOUT)},
     {"smoothing", NULL, FIELD(xent.smoothing), true, 0, KIND(OP_SOFTMAX_XENT)},
+    {"eps", NULL, FIELD(conv.eps), true, 1e-5, FUSED_CONVS},
+    {"hidden", NULL, FIELD(attention.hidden), false, 1, ATTENTIONS},
+    {"k", NULL, FIELD(attention.k), false, 7, ATTENTIONS},
+    {"eps", NULL, FIELD(attention.eps), true, 1e-5, ATTENTIONS},
+    {"momentum", NULL, FIELD(attention.momentum), true, 0.01, ATTENTIONS},
 };
 enum { WORDS = sizeof words / sizeof words[0] };
 
@@ -68,9 +77,9 @@ static const struct flag {
     int value;
     unsigned kinds;
 } flags[] = {
-    {"bias", FIELD(conv.bias), true, 1, KIND(OP_CONV2D)},
+    {"bias", FIELD(conv.bias), true, 1, CONVS},
     {"bias", FIELD(linear.bias), true, 1, KIND(OP_LINEAR)},
-    {"batch_stats", FIELD(bn.batch_stats), true, 1, KIND(OP_BATCHNORM)},
+    {"batch_stats", FIELD(bn.batch_stats), true, 1, NORMS},
     {"learned", FIELD(scale.learned), true, 1, KIND(OP_SCALE)},
     {"mean", FIELD(pool_hw.mode), false, POOL_MEAN, KIND(OP_POOL_HW)},
     {"max", FIELD(pool_hw.mode), false, POOL_MAX, KIND(OP_POOL_HW)},
@@ -79,6 +88,32 @@ static const struct flag {
     {"max", FIELD(pool_c.planes), false, PLANES_MAX, KIND(OP_POOL_C)},
     {"mean", FIELD(pool_c.planes), false, PLANES_MEAN, KIND(OP_POOL_C)},
     {"half", FIELD(pool_c.planes), false, PLANES_HALF, KIND(OP_POOL_C)},
+    {"bn", FIELD(conv.with_bn), true, 1, FUSED_CONVS},
+    {"relu", FIELD(conv.with_relu), true, 1, FUSED_CONVS},
+    {"channel", FIELD(attention.channel), true, 1, ATTENTIONS},
+    {"spatial", FIELD(attention.spatial), true, 1, ATTENTIONS},
+    {"channel-first", FIELD(attention.order), false, ORDER_CHANNEL_FIRST, ATTENTIONS},
+    {"spatial-first", FIELD(attention.order), false, ORDER_SPATIAL_FIRST, ATTENTIONS},
+    {"parallel", FIELD(attention.order), false, ORDER_PARALLEL, ATTENTIONS},
+    {"gate-sum", FIELD(attention.gate), false, GATE_SUM, ATTENTIONS},
+    {"gate-article", FIELD(attention.gate), false, GATE_ARTICLE, ATTENTIONS},
+    {"cpool-both", FIELD(attention.cpool), false, CPOOL_BOTH, ATTENTIONS},
+    {"cpool-avg", FIELD(attention.cpool), false, CPOOL_AVG, ATTENTIONS},
+    {"cpool-max", FIELD(attention.cpool), false, CPOOL_MAX, ATTENTIONS},
+    {"cpool-half", FIELD(attention.cpool), false, CPOOL_HALF, ATTENTIONS},
+    {"spool-both", FIELD(attention.spool), false, SPOOL_BOTH, ATTENTIONS},
+    {"spool-conv1x1", FIELD(attention.spool), false, SPOOL_CONV1X1, ATTENTIONS},
+    {"spool-half", FIELD(attention.spool), false, SPOOL_HALF, ATTENTIONS},
+    {"max-mean", FIELD(attention.planes), false, PLANES_MAX_MEAN, ATTENTIONS},
+    {"mean-max", FIELD(attention.planes), false, PLANES_MEAN_MAX, ATTENTIONS},
+    {"half", FIELD(attention.planes), false, PLANES_HALF, ATTENTIONS},
+    {"mlp-bias", FIELD(attention.mlp_bias), true, 1, ATTENTIONS},
+    {"conv-bias", FIELD(attention.conv_bias), true, 1, ATTENTIONS},
+    {"bn", FIELD(attention.with_bn), true, 1, ATTENTIONS},
+    {"batch_stats", FIELD(attention.batch_stats), true, 1, ATTENTIONS},
+    {"inner", FIELD(attention.inner), true, 1, ATTENTIONS},
+    {"twice", FIELD(attention.twice), true, 1, ATTENTIONS},
+    {"alpha", FIELD(attention.alpha), true, 1, ATTENTIONS},
 };
 enum { FLAGS = sizeof flags / sizeof flags[0] };
 

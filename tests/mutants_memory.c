@@ -194,17 +194,17 @@ static enum status null_gradient_written(const struct op_plan *plan, const struc
 #endif
 
 const struct mutant mutants_memory[] = {
-    {"writes one element behind its output", "relu n2 h3 w5 c20", "outside of dst",
+    {"writes one element behind its output", "relu n2 h3 w5 c20", "outside of dst[0]",
      {.forward = output_overrun}},
-    {"writes one element before its output", "pool_c n2 h4 w5 c16", "outside of dst",
+    {"writes one element before its output", "pool_c n2 h4 w5 c16", "outside of dst[0]",
      {.forward = output_underrun}},
     {"writes into its input", "relu n2 h3 w5 c20", "wrote into src[0]",
      {.forward = input_written}},
     {"writes into its weights", "linear n3 c33 oc20", "wrote into param[0]",
      {.forward = weights_written}},
-    {"writes into the gradient from above", "maxpool n2 h6 w6 c33 k2 s2", "wrote into diff_dst",
+    {"writes into the gradient from above", "maxpool n2 h6 w6 c33 k2 s2", "wrote into diff_dst[0]",
      {.backward = upstream_gradient_written}},
-    {"saves more than it asked for", "maxpool n2 h6 w6 c33 k2 s2", "outside of save",
+    {"saves more than it asked for", "maxpool n2 h6 w6 c33 k2 s2", "outside of save[0]",
      {.forward = save_overrun}},
     {"takes scratch for zeroed", "conv2d n2 h6 w6 c33 oc20 s2", "dst",
      {.plan = plan_scratch_larger, .forward = scratch_assumed_zero}},

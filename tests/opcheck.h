@@ -5,7 +5,8 @@
  *   round 0  outputs, save and scratch poisoned with NaN; what is not wanted is NULL;
  *   round 1  the same operands, another poison, unwanted gradients given but not to be written:
  *            every output must be bit-equal to round 0;
- *   round 2  (float data) other operands in the same plan, parameters with a new version.
+ *   round 2  (float data, dense, nothing added) other operands in the same plan, parameters with a
+ *            new version.
  * Between forward and backward scratch is poisoned again, and so are src and dst where ops.h says
  * that backward does not read them. Each round compares all outputs with the oracle: exactly where
  * small integers make every float sum exact, else within factor * FLT_EPSILON * size (oracle.h). */
@@ -17,11 +18,11 @@
 /* What the maps hold; parameters and gradients are integers for all but FLOAT and OFFSET. */
 enum opcheck_data {
     OPCHECK_INTEGER,  /* -4..4: many ties */
-    OPCHECK_FLOAT,    /* standard normal */
+    OPCHECK_FLOAT,    /* bell-shaped, deviation 1 */
     OPCHECK_EQUAL,    /* all 2 */
     OPCHECK_ZERO,     /* all 0 */
     OPCHECK_NEGATIVE, /* -4..-1 */
-    OPCHECK_OFFSET,   /* 1000 + standard normal: what cancels badly shows */
+    OPCHECK_OFFSET,   /* 1000 + such floats: what cancels badly shows */
     OPCHECK_DATA
 };
 

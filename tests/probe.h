@@ -12,7 +12,8 @@ struct probe {
     char text[OPCHECK_TEXT];
 };
 
-/* Plans the case (op_parse form); in training all gradients of sources and parameters are wanted. */
+/* Plans the case (op_parse form); in training all gradients of sources and parameters are
+ * wanted. */
 void probe_make(struct probe *p, const struct impl *impl, struct impl_ctx *ctx, const char *text,
                 bool train);
 void probe_free(struct probe *p);

@@ -58,6 +58,7 @@ static enum status make_params(struct rig *rig)
         int count = 1;
         for (int k = 0; k < info[i].ndim; k++)
             count *= info[i].dim[k];
+        rig->buffer[i] = info[i].buffer;
         struct tensor flat = tensor_dense(NULL, 1, 1, 1, count);
         TRY(guarded_make_map(&rig->data[i], &flat, 0));
         TRY(guarded_make_map(&rig->grad[i], &flat, 0));
@@ -112,9 +113,10 @@ bool rig_make(struct rig *rig, const struct impl *impl, struct impl_ctx *ctx,
     return true;
 }
 
-/* A buffer, its name in messages, and what a pass may do to it. */
+/* A buffer, its name and index in messages, and what a pass may do to it. */
 struct role {
     const char *name;
+    int index;
     struct guarded *g;
     bool writable;
 };
@@ -124,24 +126,20 @@ enum { ROLES = 2 * OP_MAX_SRC + 2 * OP_MAX_PARAM + 5 };
 /* All buffers of the rig in a fixed order, none writable yet; returns how many. */
 static int list_roles(struct rig *rig, struct role role[ROLES])
 {
-    static const char *const sources[] = {"src[0]", "src[1]"};
-    static const char *const gradients[] = {"diff_src[0]", "diff_src[1]"};
-    static const char *const data[] = {"param[0]", "param[1]", "param[2]", "param[3]"};
-    static const char *const grads[] = {"grad[0]", "grad[1]", "grad[2]", "grad[3]"};
     int count = 0;
     for (int i = 0; i < OP_MAX_SRC; i++) {
-        role[count++] = (struct role){sources[i], &rig->src[i], false};
-        role[count++] = (struct role){gradients[i], &rig->diff_src[i], false};
+        role[count++] = (struct role){"src", i, &rig->src[i], false};
+        role[count++] = (struct role){"diff_src", i, &rig->diff_src[i], false};
     }
     for (int i = 0; i < OP_MAX_PARAM; i++) {
-        role[count++] = (struct role){data[i], &rig->data[i], false};
-        role[count++] = (struct role){grads[i], &rig->grad[i], false};
+        role[count++] = (struct role){"param", i, &rig->data[i], false};
+        role[count++] = (struct role){"grad", i, &rig->grad[i], false};
     }
-    role[count++] = (struct role){"dst", &rig->dst, false};
-    role[count++] = (struct role){"diff_dst", &rig->diff_dst, false};
-    role[count++] = (struct role){"save", &rig->save, false};
-    role[count++] = (struct role){"scratch", &rig->scratch, false};
-    role[count++] = (struct role){"labels", &rig->labels, false};
+    role[count++] = (struct role){"dst", 0, &rig->dst, false};
+    role[count++] = (struct role){"diff_dst", 0, &rig->diff_dst, false};
+    role[count++] = (struct role){"save", 0, &rig->save, false};
+    role[count++] = (struct role){"scratch", 0, &rig->scratch, false};
+    role[count++] = (struct role){"labels", 0, &rig->labels, false};
     return count;
 }
 
@@ -222,9 +220,9 @@ static bool watch_pass(struct rig *rig, const struct role *role, int count, bool
         return rig_fault(rig, "%s: %s", name, fail_text());
     for (int i = 0; i < count; i++)
         if (guarded_touched(role[i].g, role[i].writable, &offset))
-            return rig_fault(rig, "%s wrote %s %s, at byte %ld of %zu", name,
-                             role[i].writable ? "outside of" : "into", role[i].name, offset,
-                             role[i].g->bytes);
+            return rig_fault(rig, "%s wrote %s %s[%d], at byte %ld of %zu", name,
+                             role[i].writable ? "outside of" : "into", role[i].name,
+                             role[i].index, offset, role[i].g->bytes);
     (*rig->text)[0] = '\0';
     return true;
 }
@@ -232,7 +230,7 @@ static bool watch_pass(struct rig *rig, const struct role *role, int count, bool
 static bool versions_kept(const struct rig *rig, const unsigned *before, bool statistics)
 {
     for (int i = 0; i < rig->params; i++) {
-        bool written = statistics && i >= 2;
+        bool written = statistics && rig->buffer[i];
         if (written && rig->param[i].version == before[i])
             return rig_fault(rig, "forward wrote %s and kept its version", rig->param[i].name);
         if (!written && rig->param[i].version != before[i])
@@ -254,7 +252,7 @@ bool rig_forward(struct rig *rig, int poison)
     for (int i = 0; i < rig->params; i++) {
         before[i] = rig->param[i].version;
         rig->param[i].grad = NULL;
-        if (statistics && i >= 2)
+        if (statistics && rig->buffer[i])
             allow(role, &rig->data[i]);
     }
     allow(role, rig_result(rig));

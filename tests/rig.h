@@ -13,6 +13,7 @@ struct rig {
     struct op_plan plan;
     int params;
     struct param param[OP_MAX_PARAM];
+    bool buffer[OP_MAX_PARAM]; /* running statistics */
     struct op_args args;
     /* owned */
     struct guarded src[OP_MAX_SRC], dst, diff_dst, diff_src[OP_MAX_SRC];

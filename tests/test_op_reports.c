@@ -178,7 +178,8 @@ static void test_R17_average_pool_counts_its_padding(void **state)
     probe_free(&p);
 }
 
-/* A map 1x2x2x2 with distinct values: feature 1 of PyTorch's order is channel 0, row 0, column 1. */
+/* Distinct values, two rows, columns and channels: feature 1 of PyTorch is channel 0, row 0,
+ * column 1. */
 static void test_R30_linear_flattens_channels_first(void **state)
 {
     static const size_t order[] = {0, 2, 4, 6, 1, 3, 5, 7};

@@ -81,6 +81,18 @@ static void check_identities(const struct round *round, const struct layer_run *
     }
 }
 
+/* Nothing but batch statistics writes into parameters. */
+static void check_params(const struct layer_run *run, struct layer_verdict *verdict)
+{
+    const struct layer_operands *o = run->operands;
+    if (layer_takes_statistics(&o->desc))
+        return;
+    for (int i = 0; i < o->params; i++)
+        if (o->param_count[i] > 0 &&
+            memcmp(run->param[i].data, o->param[i], o->param_count[i] * sizeof(float)) != 0)
+            reject(verdict, "%s was written into", o->info[i].name);
+}
+
 static void check_alone(const struct round *round, struct layer_run *run,
                         struct layer_verdict *verdict)
 {
@@ -99,6 +111,7 @@ static void check_alone(const struct round *round, struct layer_run *run,
                     layer_truth_diff_src, verdict);
         check_identities(round, run, verdict);
     }
+    check_params(run, verdict);
 }
 
 static void compare_exactly(const struct layer_output *a, const struct layer_output *b,

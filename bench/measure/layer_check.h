@@ -18,6 +18,7 @@ struct layer_verdict {
  *     of absolute terms; on integers exactly;
  *   - in a backward pass the identities of layer_truth.h, and drawn elements of the gradient where
  *     there is none;
+ *   - parameters with what they were, unless batch statistics are taken;
  *   - every output with that of the first run that is right so far: relative 2-norm at most 1e-5
  *     forward, 1e-4 backward; on integers bit for bit.
  * Outputs are NaN before, so an element that is not written is found. Operands and runs are left

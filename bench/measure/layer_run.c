@@ -5,6 +5,7 @@
 #include "impls/base/random.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 const char *layer_pass_name(enum layer_pass pass)
@@ -12,9 +13,25 @@ const char *layer_pass_name(enum layer_pass pass)
     return pass == PASS_FWD ? "fwd" : "bwd";
 }
 
+bool layer_takes_statistics(const struct op_desc *desc)
+{
+    switch (desc->kind) {
+    case OP_BATCHNORM:
+    case OP_BN_ACT:
+    case OP_BN_SUM_ACT:
+        return desc->bn.batch_stats;
+    case OP_ATTENTION:
+    case OP_ATTENTION_SUM:
+        return desc->attention.with_bn && desc->attention.batch_stats;
+    default:
+        return false;
+    }
+}
+
+/* 0 for an empty slot. */
 static size_t info_count(const struct op_param_info *info)
 {
-    size_t count = 1;
+    size_t count = info->ndim > 0;
     for (int i = 0; i < info->ndim; i++)
         count *= (size_t)info->dim[i];
     return count;
@@ -25,7 +42,7 @@ static void want_training(struct op_desc *desc, const struct op_param_info *info
     desc->train = true;
     desc->want_diff_src = (1u << op_sources(desc->kind)) - 1;
     for (int i = 0; i < params; i++)
-        if (!info[i].buffer)
+        if (info[i].ndim > 0 && !info[i].buffer)
             desc->want_diff_param |= 1u << i;
 }
 
@@ -43,14 +60,15 @@ enum status layer_operands_make(struct layer_operands *operands, const struct op
     o->params = op_params(desc, o->info);
     if (pass == PASS_BWD)
         want_training(&o->desc, o->info, o->params);
-    else if (desc->kind == OP_BATCHNORM)
-        o->desc.train = desc->bn.batch_stats;
+    else
+        o->desc.train = layer_takes_statistics(desc);
     for (int i = 0; i < op_sources(desc->kind); i++)
         TRY(allocate(&o->src[i], tensor_count(&desc->src[i])));
     TRY(allocate(&o->diff_dst, tensor_count(&desc->dst)));
     for (int i = 0; i < o->params; i++) {
         o->param_count[i] = info_count(&o->info[i]);
-        TRY(allocate(&o->param[i], o->param_count[i]));
+        if (o->param_count[i] > 0)
+            TRY(allocate(&o->param[i], o->param_count[i]));
     }
     o->labels = memory_alloc((size_t)desc->src[0].n * sizeof *o->labels);
     return o->labels ? OK : ERR_MEMORY;
@@ -67,9 +85,10 @@ void layer_operands_free(struct layer_operands *operands)
     memset(operands, 0, sizeof *operands);
 }
 
-static void fill(float *data, size_t count, enum layer_fill how, uint64_t seed, const char *name)
+static void fill(float *data, size_t count, enum layer_fill how, uint64_t seed, const char *name,
+                 int slot)
 {
-    struct random_stream stream = {seed, random_name(name)};
+    struct random_stream stream = {seed, random_mix(random_name(name), (uint64_t)slot)};
     for (size_t i = 0; i < count; i++)
         data[i] = how == FILL_INTEGERS ? (float)(int)random_below(stream, i, 5) - 2
                                        : 2 * random_uniform(stream, i) - 1;
@@ -85,13 +104,12 @@ static void make_positive(float *data, size_t count, enum layer_fill how)
 void layer_operands_fill(struct layer_operands *operands, enum layer_fill how, uint64_t seed)
 {
     struct layer_operands *o = operands;
-    static const char *const names[OP_MAX_SRC] = {"layer/src0", "layer/src1"};
     for (int i = 0; i < op_sources(o->desc.kind); i++)
-        fill(o->src[i], tensor_count(&o->desc.src[i]), how, seed, names[i]);
-    fill(o->diff_dst, tensor_count(&o->desc.dst), how, seed, "layer/diff_dst");
+        fill(o->src[i], tensor_count(&o->desc.src[i]), how, seed, "layer/src", i);
+    fill(o->diff_dst, tensor_count(&o->desc.dst), how, seed, "layer/diff_dst", 0);
     for (int i = 0; i < o->params; i++) {
-        fill(o->param[i], o->param_count[i], how, seed, o->info[i].name);
-        if (strcmp(o->info[i].name, "running_var") == 0)
+        fill(o->param[i], o->param_count[i], how, seed, "layer/param", i);
+        if (o->param_count[i] > 0 && strcmp(o->info[i].name, "running_var") == 0)
             make_positive(o->param[i], o->param_count[i], how);
     }
     struct random_stream stream = {seed, random_name("layer/labels")};
@@ -111,6 +129,8 @@ static enum status make_param(struct layer_run *run, int i)
 {
     const struct layer_operands *o = run->operands;
     struct param *p = &run->param[i];
+    if (o->param_count[i] == 0)
+        return OK;
     *p = (struct param){.name = o->info[i].name, .count = o->param_count[i], .version = 1};
     run->args.param[i] = p;
     TRY(allocate(&p->data, p->count));
@@ -123,6 +143,8 @@ enum status layer_run_make(struct layer_run *run, const struct impl *impl, struc
     *run = (struct layer_run){.impl = impl, .operands = operands};
     const struct op_desc *desc = &operands->desc;
     struct op_args *args = &run->args;
+    if (!impl->ops[desc->kind])
+        return fail(ERR_UNSUPPORTED, "%s does not offer this operation", impl->name);
     TRY(plan_make(&run->plan, impl, ctx, desc));
     TRY(make_tensor(&args->dst, &desc->dst));
     args->diff_dst = desc->dst;
@@ -155,7 +177,8 @@ void layer_run_reset(struct layer_run *run)
         poison(run->args.diff_src[i].data, tensor_count(&o->desc.src[i]));
     for (int i = 0; i < o->params; i++) {
         struct param *p = &run->param[i];
-        memcpy(p->data, o->param[i], p->count * sizeof *p->data);
+        if (p->count > 0)
+            memcpy(p->data, o->param[i], p->count * sizeof *p->data);
         p->version++;
         poison(p->grad, p->count);
     }
@@ -187,42 +210,57 @@ void layer_run_free(struct layer_run *run)
     memset(run, 0, sizeof *run);
 }
 
-static bool forward_output(const struct layer_run *run, int i, struct layer_output *output)
+static bool is_statistic(const struct op_param_info *info)
 {
-    const struct layer_operands *o = run->operands;
-    if (i == 0) {
-        *output = (struct layer_output){"dst", run->args.dst.data, tensor_count(&o->desc.dst)};
-        return true;
-    }
-    /* Only batch statistics write to parameters: running_mean and running_var, 2 and 3. */
-    int p = i + 1;
-    if (o->desc.kind != OP_BATCHNORM || !o->desc.bn.batch_stats || p >= o->params)
-        return false;
-    *output = (struct layer_output){o->info[p].name, run->param[p].data, run->param[p].count};
-    return true;
+    return info->ndim > 0 && info->buffer;
 }
 
-static bool backward_output(const struct layer_run *run, int i, struct layer_output *output)
+/* The statistics that a forward pass with batch statistics writes, numbered from 0. */
+static bool statistic_output(const struct layer_run *run, int i, struct layer_output *output)
 {
-    static const char *const names[] = {"diff_src0", "diff_src1", "diff_param0", "diff_param1"};
+    const struct layer_operands *o = run->operands;
+    if (!layer_takes_statistics(&o->desc))
+        return false;
+    for (int p = 0; p < o->params; p++)
+        if (is_statistic(&o->info[p]) && i-- == 0) {
+            *output = (struct layer_output){.data = run->param[p].data,
+                                            .count = run->param[p].count};
+            snprintf(output->name, sizeof output->name, "%s", o->info[p].name);
+            return true;
+        }
+    return false;
+}
+
+static bool gradient_output(const struct layer_run *run, int i, struct layer_output *output)
+{
     const struct layer_operands *o = run->operands;
     int sources = op_sources(o->desc.kind);
     if (i < sources) {
-        *output = (struct layer_output){names[i], run->args.diff_src[i].data,
-                                        tensor_count(&o->desc.src[i])};
+        *output = (struct layer_output){.data = run->args.diff_src[i].data,
+                                        .count = tensor_count(&o->desc.src[i])};
+        snprintf(output->name, sizeof output->name, "diff_src%d", i);
         return true;
     }
-    int p = i - sources;
-    if (p >= o->params || !run->param[p].grad)
-        return false;
-    *output = (struct layer_output){names[2 + p], run->param[p].grad, run->param[p].count};
-    return true;
+    i -= sources;
+    for (int p = 0; p < o->params; p++)
+        if (run->param[p].grad && i-- == 0) {
+            *output = (struct layer_output){.data = run->param[p].grad,
+                                            .count = run->param[p].count};
+            snprintf(output->name, sizeof output->name, "diff_%s", o->info[p].name);
+            return true;
+        }
+    return false;
 }
 
 bool layer_run_output(const struct layer_run *run, int i, struct layer_output *output)
 {
-    return run->operands->pass == PASS_FWD ? forward_output(run, i, output)
-                                           : backward_output(run, i, output);
+    const struct layer_operands *o = run->operands;
+    if (o->pass == PASS_BWD)
+        return gradient_output(run, i, output);
+    if (i > 0)
+        return statistic_output(run, i - 1, output);
+    *output = (struct layer_output){"dst", run->args.dst.data, tensor_count(&o->desc.dst)};
+    return true;
 }
 
 double layer_pass_macs(const struct op_desc *desc, enum layer_pass pass)

@@ -18,7 +18,7 @@ struct layer_operands {
     int params;
     struct op_param_info info[OP_MAX_PARAM];
     float *param[OP_MAX_PARAM];
-    size_t param_count[OP_MAX_PARAM];
+    size_t param_count[OP_MAX_PARAM]; /* 0: an empty slot, its pointer is NULL */
     int32_t *labels; /* of OP_SOFTMAX_XENT */
 };
 
@@ -60,11 +60,14 @@ void layer_run_free(struct layer_run *run);
 /* The outputs of the operands' pass: dst and the running statistics written in training, or the
  * gradients. False when there is no output number i. */
 struct layer_output {
-    const char *name; /* "dst", "diff_src0", "diff_weight" */
+    char name[32]; /* "dst", "diff_src0", "diff_weight" */
     const float *data;
     size_t count;
 };
 bool layer_run_output(const struct layer_run *run, int i, struct layer_output *output);
+
+/* Whether a forward pass takes statistics of the batch and writes running_*. */
+bool layer_takes_statistics(const struct op_desc *desc);
 
 /* Multiply-accumulates and least bytes moved of the pass: of a backward pass, one product for
  * each gradient, every gradient written and everything that it needs read once. */

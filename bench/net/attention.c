@@ -66,6 +66,13 @@ static int channel_gate(struct net *net, const struct attention_spec *spec, int 
     return sigmoid(net, "channel_gate", add(net, a, b, 1, 1), spec->twice);
 }
 
+static enum planes planes_of(const struct attention_spec *spec)
+{
+    if (spec->spool == SPOOL_HALF)
+        return PLANES_HALF;
+    return spec->mean_first ? PLANES_MEAN_MAX : PLANES_MAX_MEAN;
+}
+
 /* The planes (n,h,w,1 or 2) that the spatial gate convolves. */
 static int spatial_planes(struct net *net, const struct attention_spec *spec, int z)
 {
@@ -75,10 +82,18 @@ static int spatial_planes(struct net *net, const struct attention_spec *spec, in
                                       .dw = 1, .groups = 1}};
     if (spec->spool == SPOOL_CONV1X1)
         return net_op_shared(net, "SpatialGate.reduce", &reduce, z, NO_NODE);
-    pool.pool_c.planes = spec->spool == SPOOL_HALF ? PLANES_HALF
-                         : spec->mean_first        ? PLANES_MEAN_MAX
-                                                   : PLANES_MAX_MEAN;
+    pool.pool_c.planes = planes_of(spec);
     return net_op(net, "channel_pool", &pool, z, NO_NODE);
+}
+
+static const char *conv_name(const struct attention_spec *spec)
+{
+    return spec->article_names ? "sa.conv" : "SpatialGate.spatial.conv";
+}
+
+static const char *bn_name(const struct attention_spec *spec)
+{
+    return spec->article_names ? "sa.bn" : "SpatialGate.spatial.bn";
 }
 
 /* The spatial gate (n,h,w,1) of map z. */
@@ -90,13 +105,11 @@ static int spatial_gate(struct net *net, const struct attention_spec *spec, int 
                                     .pw = pad, .dh = 1, .dw = 1, .groups = 1,
                                     .bias = spec->conv_bias}};
     struct op_desc bn = {.kind = OP_BATCHNORM, .bn = {.eps = 1e-5f, .momentum = 0.01f}};
-    const char *conv_name = spec->article_names ? "sa.conv" : "SpatialGate.spatial.conv";
-    const char *bn_name = spec->article_names ? "sa.bn" : "SpatialGate.spatial.bn";
     int planes = spatial_planes(net, spec, z);
-    int logits = net->error == OK ? net_op_shared(net, conv_name, &conv, planes, NO_NODE)
+    int logits = net->error == OK ? net_op_shared(net, conv_name(spec), &conv, planes, NO_NODE)
                                   : NO_NODE;
     if (spec->bn && net->error == OK)
-        logits = net_op_shared(net, bn_name, &bn, logits, NO_NODE);
+        logits = net_op_shared(net, bn_name(spec), &bn, logits, NO_NODE);
     return sigmoid(net, "spatial_gate", logits, spec->twice);
 }
 
@@ -143,6 +156,69 @@ int attention_compose(struct net *net, int src, int number)
     net->site = -1;
     net->part = part;
     return y;
+}
+
+void attention_describe(const struct net_site *site, struct op_desc *desc)
+{
+    const struct attention_spec *s = site->spec;
+    *desc = (struct op_desc){.kind = OP_ATTENTION, .src = {site->map}};
+    desc->attention.channel = s->channel;
+    desc->attention.spatial = s->spatial;
+    desc->attention.order = s->order;
+    desc->attention.gate = s->gate;
+    desc->attention.cpool = s->cpool;
+    desc->attention.spool = s->spool;
+    desc->attention.planes = planes_of(s);
+    desc->attention.hidden = site->hidden;
+    desc->attention.k = s->k;
+    desc->attention.mlp_bias = s->mlp_bias;
+    desc->attention.conv_bias = s->conv_bias;
+    desc->attention.with_bn = s->bn && s->spatial;
+    desc->attention.eps = 1e-5f;
+    desc->attention.momentum = 0.01f;
+    desc->attention.inner = s->inner;
+    desc->attention.twice = s->twice;
+    desc->attention.alpha = s->alpha;
+}
+
+/* Parameter of a site by its name behind the site's; NULL where there is none. */
+static struct net_param *site_param(const struct net *net, const struct net_site *site,
+                                    const char *layer, const char *leaf)
+{
+    char name[2 * PARAM_NAME];
+    snprintf(name, sizeof name, "%s.%s.%s", site->name, layer, leaf);
+    return params_find(net->params, name);
+}
+
+int attention_whole(struct net *net, int src, int number)
+{
+    static const char *const bn_leaves[] = {"weight", "bias", "running_mean", "running_var"};
+    struct net_site *site = &net->sites[number];
+    const struct attention_spec *spec = site->spec;
+    struct net_node node = {.type = NODE_OP, .src = {src, NO_NODE}, .part = PART_ATTENTION,
+                            .stage = net->stage, .site = number};
+    if (net->error != OK)
+        return NO_NODE;
+    attention_describe(site, &node.desc);
+    snprintf(node.name, sizeof node.name, "%s", site->name);
+    for (int layer = 0; layer < 2 && spec->channel; layer++) {
+        node.param[2 * layer] = site_param(net, site, mlp_name(spec, layer), "weight");
+        node.param[2 * layer + 1] = site_param(net, site, mlp_name(spec, layer), "bias");
+    }
+    if (spec->spatial) {
+        node.param[4] = site_param(net, site, conv_name(spec), "weight");
+        node.param[5] = site_param(net, site, conv_name(spec), "bias");
+        node.param[11] = site_param(net, site, "SpatialGate.reduce", "weight");
+    }
+    for (int i = 0; i < 4 && spec->spatial && spec->bn; i++)
+        node.param[6 + i] = site_param(net, site, bn_name(spec), bn_leaves[i]);
+    node.param[10] = spec->alpha ? site_param(net, site, "alpha", "weight") : NULL;
+    enum status status = op_infer(&node.desc);
+    if (status != OK) {
+        net->error = fail_prefix(status, "%s", site->name);
+        return NO_NODE;
+    }
+    return net_append(net, &node);
 }
 
 /* Initialisation of one parameter of a site. */

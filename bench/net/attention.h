@@ -5,10 +5,6 @@
 
 #include "bench/net/net.h"
 
-enum attention_order { ORDER_CHANNEL_FIRST, ORDER_SPATIAL_FIRST, ORDER_PARALLEL };
-enum attention_gate { GATE_SUM, GATE_ARTICLE };     /* sigmoid after the sum; in each branch */
-enum attention_cpool { CPOOL_BOTH, CPOOL_AVG, CPOOL_MAX, CPOOL_HALF };
-enum attention_spool { SPOOL_BOTH, SPOOL_CONV1X1, SPOOL_HALF };
 enum attention_init { INIT_AUTHORS, INIT_PYTORCH };
 enum attention_place { PLACE_BLOCK, PLACE_STAGE, PLACE_HEAD };
 
@@ -52,5 +48,11 @@ int attention_add(struct net *net, int src, const struct attention_spec *spec, c
 /* Appends the composition of site number `site` on value `src` to a lowered network; returns the
  * result's id and records the gates' node ids in the site. */
 int attention_compose(struct net *net, int src, int site);
+
+/* Description of the site as one fused operation, for a batch of one; dst is not inferred. */
+void attention_describe(const struct net_site *site, struct op_desc *desc);
+
+/* As attention_compose, as one OP_ATTENTION node: gates are inside, their node ids NO_NODE. */
+int attention_whole(struct net *net, int src, int site);
 
 #endif

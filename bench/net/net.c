@@ -67,8 +67,7 @@ static int failed(struct net *net, enum status status)
     return NO_NODE;
 }
 
-/* Appends a node; its name is already full. */
-static int append(struct net *net, const struct net_node *node)
+int net_append(struct net *net, const struct net_node *node)
 {
     if (net->count == net->capacity) {
         int capacity = net->capacity ? 2 * net->capacity : 128;
@@ -91,7 +90,7 @@ int net_input(struct net *net, int h, int w, int c)
         return NO_NODE;
     if (h < 1 || w < 1 || c < 1)
         return failed(net, fail(ERR_USAGE, "an input of %dx%d with %d channels", h, w, c));
-    return net->input = append(net, &node);
+    return net->input = net_append(net, &node);
 }
 
 struct tensor net_shape(const struct net *net, int node)
@@ -159,7 +158,7 @@ static int add_op(struct net *net, const char *name, const struct op_desc *attri
     enum status status = prepare_node(net, &node, name, attributes, src0, src1);
     if (status == OK)
         status = attach_params(net, &node, name, shared);
-    return status == OK ? append(net, &node) : failed(net, status);
+    return status == OK ? net_append(net, &node) : failed(net, status);
 }
 
 int net_op(struct net *net, const char *name, const struct op_desc *attributes, int src0, int src1)
@@ -188,7 +187,7 @@ int net_attention(struct net *net, const struct net_site *site, int src)
     net->sites[net->site_count++] = *site;
     snprintf(node.name, sizeof node.name, "%s", site->name);
     node.desc.dst = site->map;
-    return append(net, &node);
+    return net_append(net, &node);
 }
 
 int net_conv(struct net *net, const char *name, int src, int oc, int k, int stride, int pad)
@@ -233,18 +232,20 @@ double net_macs(const struct net *net)
 }
 
 /* Copies node i of `from` behind what `to` has; ids map through `map`. */
-static int copy_node(struct net *to, const struct net *from, int i, const int *map)
+static int copy_node(struct net *to, const struct net *from, int i, const int *map,
+                     const bool *whole)
 {
     const struct net_node *node = &from->nodes[i];
     to->part = node->part;
     to->stage = node->stage;
     to->site = node->type == NODE_ATTENTION ? node->site : -1;
     if (node->type == NODE_ATTENTION)
-        return attention_compose(to, map[node->src[0]], node->site);
+        return whole && whole[node->site] ? attention_whole(to, map[node->src[0]], node->site)
+                                          : attention_compose(to, map[node->src[0]], node->site);
     struct net_node copy = *node;
     for (int s = 0; s < OP_MAX_SRC; s++)
         copy.src[s] = node->src[s] == NO_NODE ? NO_NODE : map[node->src[s]];
-    return append(to, &copy);
+    return net_append(to, &copy);
 }
 
 struct net *net_sharing(const struct net *net)
@@ -260,7 +261,7 @@ struct net *net_sharing(const struct net *net)
     return copy;
 }
 
-static struct net *sharing_with_sites(const struct net *net)
+struct net *net_sharing_sites(const struct net *net)
 {
     struct net *copy = net_sharing(net);
     if (!copy || !net->site_count)
@@ -278,7 +279,12 @@ static struct net *sharing_with_sites(const struct net *net)
 
 struct net *net_lower(const struct net *net)
 {
-    struct net *copy = sharing_with_sites(net);
+    return net_lower_choosing(net, NULL);
+}
+
+struct net *net_lower_choosing(const struct net *net, const bool *whole)
+{
+    struct net *copy = net_sharing_sites(net);
     int *map = malloc((size_t)(net->count + 1) * sizeof *map);
     if (!copy || !map) {
         fail(ERR_MEMORY, "out of memory for lowering a network");
@@ -287,7 +293,7 @@ struct net *net_lower(const struct net *net)
         return NULL;
     }
     for (int i = 0; i < net->count && copy->error == OK; i++)
-        map[i] = copy_node(copy, net, i, map);
+        map[i] = copy_node(copy, net, i, map, whole);
     if (copy->error == OK) {
         copy->input = map[net->input];
         copy->output = map[net->output];

@@ -78,12 +78,20 @@ int net_op_shared(struct net *net, const char *name, const struct op_desc *attri
 /* Appends an attention node for a site whose fields are complete (attention_add makes them). */
 int net_attention(struct net *net, const struct net_site *site, int src);
 
-/* A network without nodes that shares the parameters of another, which must outlive it. */
+/* A network without nodes that shares the parameters of another, which must outlive it; the
+ * second form has copies of its attention sites as well. NULL: out of memory. */
 struct net *net_sharing(const struct net *net);
+struct net *net_sharing_sites(const struct net *net);
+
+/* Appends a complete node (full name, inferred shapes, parameters) as it is; returns its id. */
+int net_append(struct net *net, const struct net_node *node);
 
 /* A copy of `net` in which every attention node is replaced by its composition of primitives
  * (attention_compose). Shares the parameters, which must outlive it. NULL on failure. */
 struct net *net_lower(const struct net *net);
+
+/* The same, but attention site i stays one node, OP_ATTENTION, where whole[i] (NULL: nowhere). */
+struct net *net_lower_choosing(const struct net *net, const bool *whole);
 
 /* Shape of a node's value, for a batch of one. */
 struct tensor net_shape(const struct net *net, int node);

@@ -117,8 +117,10 @@ static enum status plan_step(struct program *p, struct step *step,
 {
     struct op_desc desc = step->node->desc;
     desc.train = step->backward;
-    if (desc.kind == OP_BATCHNORM)
+    if (desc.kind == OP_BATCHNORM || desc.kind == OP_BN_ACT || desc.kind == OP_BN_SUM_ACT)
         desc.bn.batch_stats = step->backward && is_trainable(step->node->param[0]);
+    if (desc.kind == OP_ATTENTION || desc.kind == OP_ATTENTION_SUM)
+        desc.attention.batch_stats = step->backward && is_trainable(step->node->param[6]);
     for (int i = 0; i < OP_MAX_SRC; i++)
         if (step->src[i] != NO_NODE) {
             desc.src[i] = p->values[step->src[i]].shape;
@@ -188,14 +190,19 @@ static int value_end(const struct program *p, int id)
     return read_in_backward(p, id, &last) && last > end ? last : end;
 }
 
-/* Whether a step may write its result over its first source. */
-static bool may_overwrite(const struct program *p, const struct step *step)
+/* The source that a step may write its result over, NO_NODE when there is none: nobody reads it
+ * later, neither forward nor backward. */
+static int overwritten(const struct program *p, const struct step *step)
 {
-    int id = step->src[0], ignored;
+    int which = op_overwrites(step->node->desc.kind), ignored;
+    int id = which < 0 ? NO_NODE : step->src[which];
+    if (id == NO_NODE || step->src[0] == step->src[1])
+        return NO_NODE;
     const struct value *source = &p->values[id];
-    return op_in_place(step->node->desc.kind) && !source->is_input && !source->is_output &&
-           source->last_consumer == p->values[step->value].step && step->src[1] != id &&
-           !read_in_backward(p, id, &ignored);
+    bool last = source->last_consumer == p->values[step->value].step;
+    bool free_after = !source->is_input && !source->is_output && last &&
+                      value_bytes(source) == value_bytes(&p->values[step->value]);
+    return free_after && !read_in_backward(p, id, &ignored) ? id : NO_NODE;
 }
 
 static void place_values(struct program *p)
@@ -207,8 +214,9 @@ static void place_values(struct program *p)
     for (int s = 0; s < p->step_count; s++) {
         struct value *value = &p->values[p->steps[s].value];
         int end = value_end(p, p->steps[s].value);
-        if (may_overwrite(p, &p->steps[s])) {
-            struct arena_area *area = &p->areas[p->values[p->steps[s].src[0]].area];
+        int over = overwritten(p, &p->steps[s]);
+        if (over != NO_NODE) {
+            struct arena_area *area = &p->areas[p->values[over].area];
             value->area = (int)(area - p->areas);
             area->last = end > area->last ? end : area->last;
         } else {
@@ -233,7 +241,7 @@ static void place_gradients(struct program *p)
             if (!source || !source->needs_grad || source->grad_area != NO_AREA)
                 continue;
             int end = source->step >= 0 ? backward_time(p, source->step) : 2 * p->step_count;
-            bool shares = op_in_place(step->node->desc.kind) &&
+            bool shares = i == 0 && op_in_place(step->node->desc.kind) &&
                           step->node->desc.kind != OP_ADD && source->consumers == 1 &&
                           !source->is_output;
             if (shares) {

@@ -42,9 +42,12 @@ struct table *table_new(const char *name, const char *title, const struct table_
     table->title = strdup(title);
     table->columns = columns;
     table->column_count = column_count;
+    table->retitled = calloc((size_t)column_count, sizeof *table->retitled);
+    table->hidden = calloc((size_t)column_count, sizeof *table->hidden);
     table->notes = json_array();
     table->meta = json_object();
-    table->broken = !table->name || !table->title || !table->notes || !table->meta;
+    table->broken = !table->name || !table->title || !table->retitled || !table->hidden ||
+                    !table->notes || !table->meta;
     return table;
 }
 
@@ -61,6 +64,10 @@ void table_free(struct table *table)
         return;
     for (int i = 0; i < table->row_count * table->column_count; i++)
         clear_cell(&table->cells[i]);
+    for (int i = 0; table->retitled && i < table->column_count; i++)
+        free(table->retitled[i]);
+    free(table->retitled);
+    free(table->hidden);
     free(table->cells);
     json_decref(table->notes);
     json_decref(table->meta);
@@ -95,16 +102,22 @@ void table_row(struct table *table)
     table->row_count++;
 }
 
+static int find_column(const struct table *table, const char *column)
+{
+    int i = 0;
+    while (i < table->column_count && strcmp(table->columns[i].name, column) != 0)
+        i++;
+    CHECK(i < table->column_count);
+    return i;
+}
+
 /* The emptied cell of the last row; NULL when the table is broken. */
 static struct table_cell *fresh_cell(struct table *table, const char *column)
 {
     if (is_broken(table))
         return NULL;
     CHECK(table->row_count > 0);
-    int i = 0;
-    while (i < table->column_count && strcmp(table->columns[i].name, column) != 0)
-        i++;
-    CHECK(i < table->column_count);
+    int i = find_column(table, column);
     struct table_cell *cell = &table->cells[(table->row_count - 1) * table->column_count + i];
     clear_cell(cell);
     return cell;
@@ -203,6 +216,22 @@ void table_note(struct table *table, const char *format, ...)
         table->broken = true;
     if (length >= 0)
         free(text);
+}
+
+void table_retitle(struct table *table, const char *column, const char *title)
+{
+    if (is_broken(table))
+        return;
+    char **place = &table->retitled[find_column(table, column)];
+    free(*place);
+    *place = strdup(title);
+    table->broken = !*place;
+}
+
+void table_hide(struct table *table, const char *column)
+{
+    if (!is_broken(table))
+        table->hidden[find_column(table, column)] = true;
 }
 
 const char *table_name(const struct table *table)

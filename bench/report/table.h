@@ -76,6 +76,10 @@ void table_meta(struct table *table, const char *key, json_t *value);
 void table_note(struct table *table, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Changes a column for this table alone: another heading (copied), or out of people's sight. */
+void table_retitle(struct table *table, const char *column, const char *title);
+void table_hide(struct table *table, const char *column);
+
 const char *table_name(const struct table *table);
 const char *table_title(const struct table *table);
 int table_rows(const struct table *table);

@@ -16,6 +16,8 @@ struct table_cell {
 struct table {
     char *name, *title;
     const struct table_column *columns;
+    char **retitled; /* per column: another heading, or NULL */
+    bool *hidden;    /* per column: not for people */
     int column_count;
     struct table_cell *cells; /* row by row */
     int row_count, row_capacity;

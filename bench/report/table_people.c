@@ -9,7 +9,7 @@ enum { NUMBER_TEXT = 400 }; /* %.*f of the largest double, with digits after the
 
 static bool for_people(const struct table *table, int column)
 {
-    if (table->columns[column].audience == TABLE_MACHINES)
+    if (table->hidden[column] || table->columns[column].audience == TABLE_MACHINES)
         return false;
     for (int r = 0; r < table->row_count; r++)
         if (table_cell(table, r, column)->kind == CELL_JSON)
@@ -49,9 +49,12 @@ static const char *cell_people(const struct table_cell *cell, const struct table
     }
 }
 
-static const char *heading(const struct table_column *column, char *buffer, size_t size)
+static const char *heading(const struct table *table, int c, char *buffer, size_t size)
 {
+    const struct table_column *column = &table->columns[c];
     const char *title = column->title ? column->title : column->name;
+    if (table->retitled[c])
+        title = table->retitled[c];
     if (column->unit)
         snprintf(buffer, size, "%s (%s)", title, column->unit);
     else
@@ -88,7 +91,7 @@ static void put_padded(const char *text, int width, bool right, FILE *out)
 static int column_width(const struct table *table, int column)
 {
     char buffer[NUMBER_TEXT];
-    int width = text_width(heading(&table->columns[column], buffer, sizeof buffer));
+    int width = text_width(heading(table, column, buffer, sizeof buffer));
     for (int r = 0; r < table->row_count; r++) {
         const struct table_cell *cell = table_cell(table, r, column);
         int w = text_width(cell_people(cell, &table->columns[column], buffer));
@@ -111,9 +114,9 @@ enum { HEADINGS = -1 };
 static const char *people_text(const struct table *table, int row, int c,
                                char buffer[NUMBER_TEXT])
 {
-    const struct table_column *column = &table->columns[c];
-    return row == HEADINGS ? heading(column, buffer, NUMBER_TEXT)
-                           : cell_people(table_cell(table, row, c), column, buffer);
+    return row == HEADINGS
+               ? heading(table, c, buffer, NUMBER_TEXT)
+               : cell_people(table_cell(table, row, c), &table->columns[c], buffer);
 }
 
 /* One line of a text table. A width of 0 hides a column; `last` is the last one shown. */

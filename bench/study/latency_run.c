@@ -19,8 +19,9 @@ void latency_run_command(const struct study *study, const char *store_path,
                          struct latency_command *c)
 {
     const struct study_latency *l = &study->latency;
-    static const char *const names[4] = {"--input", "--batch", "--threads", "--samples"};
-    const int numbers[4] = {l->input, l->batch, l->threads, l->samples};
+    static const char *const names[LATENCY_NUMBERS] = {"--input", "--batch", "--threads",
+                                                       "--samples", "--seconds"};
+    const int numbers[LATENCY_NUMBERS] = {l->input, l->batch, l->threads, l->samples, l->seconds};
     const char *const first[] = {"cbam-bench", "latency", "--model", c->models, "--attention",
                                  c->attention, "--impl", c->impls, "--store", store_path,
                                  "--study", study->name};
@@ -30,7 +31,7 @@ void latency_run_command(const struct study *study, const char *store_path,
     join(&l->attention, c->attention, sizeof c->attention);
     join(&l->impls, c->impls, sizeof c->impls);
     memcpy(c->argv, first, sizeof first);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < LATENCY_NUMBERS; i++) {
         if (numbers[i] == 0)
             continue;
         snprintf(c->numbers[i], sizeof c->numbers[i], "%d", numbers[i]);

@@ -10,11 +10,12 @@
 enum status latency_run_key(const struct study *study, char key[CELL_KEY_SIZE]);
 
 /* The arguments of the verb: argv is NULL-terminated and points into the struct. */
+enum { LATENCY_NUMBERS = 5 };
 struct latency_command {
     const char *argv[24];
     char models[STUDY_LIST_MAX * STUDY_TEXT_MAX], attention[STUDY_LIST_MAX * STUDY_TEXT_MAX],
         impls[STUDY_LIST_MAX * STUDY_TEXT_MAX];
-    char numbers[4][16];
+    char numbers[LATENCY_NUMBERS][16];
 };
 void latency_run_command(const struct study *study, const char *store_path,
                          struct latency_command *command);

@@ -170,7 +170,8 @@ static enum status take_latency(const struct yaml_latency *yaml, struct study *s
     TRY(take_int("latency: input", yaml->input, 1, 4096, 0, &latency->input));
     TRY(take_int("latency: batch", yaml->batch, 1, 4096, 0, &latency->batch));
     TRY(take_int("latency: threads", yaml->threads, 1, 1024, 0, &latency->threads));
-    return take_int("latency: samples", yaml->samples, 1, 1000000, 0, &latency->samples);
+    TRY(take_int("latency: samples", yaml->samples, 1, 1000000, 0, &latency->samples));
+    return take_int("latency: seconds", yaml->seconds, 1, 86400, 0, &latency->seconds);
 }
 
 static enum status take_lists(const struct yaml_study *yaml, struct study *study)

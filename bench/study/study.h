@@ -22,7 +22,7 @@ struct study_list {
 struct study_latency {
     bool wanted;
     struct study_list models, attention, impls; /* impls may be the one word "all" */
-    int input, batch, threads, samples; /* 0: what the latency verb takes by itself */
+    int input, batch, threads, samples, seconds; /* 0: what the latency verb takes by itself */
 };
 
 struct study {

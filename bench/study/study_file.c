@@ -28,6 +28,7 @@ static const cyaml_schema_field_t latency_fields[] = {
     CYAML_FIELD_INT("batch", CYAML_FLAG_OPTIONAL, struct yaml_latency, batch),
     CYAML_FIELD_INT("threads", CYAML_FLAG_OPTIONAL, struct yaml_latency, threads),
     CYAML_FIELD_INT("samples", CYAML_FLAG_OPTIONAL, struct yaml_latency, samples),
+    CYAML_FIELD_INT("seconds", CYAML_FLAG_OPTIONAL, struct yaml_latency, seconds),
     CYAML_FIELD_END};
 
 static const cyaml_schema_field_t source_fields[] = {

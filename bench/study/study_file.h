@@ -36,7 +36,7 @@ struct yaml_arm {
 struct yaml_latency {
     char **models, **attention, **impls;
     uint32_t models_count, attention_count, impls_count;
-    int64_t input, batch, threads, samples; /* 0: not said */
+    int64_t input, batch, threads, samples, seconds; /* 0: not said */
 };
 
 struct yaml_study {

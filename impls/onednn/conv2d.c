@@ -1,9 +1,22 @@
-/* Convolution by oneDNN on NHWC maps. Which kernel runs is the library's choice; the one exception
- * is the guard described at needs_gather(). Running is weighted.c's business. */
+/* Convolution by oneDNN on NHWC maps. Which kernel runs is the library's choice, with two guards:
+ * a faulty kernel is led round (needs_gather()), reference code is replaced (or_direct()). Running
+ * the library is weighted.c's business. */
 #include "impls/onednn/onednn.h"
 
+#include "impls/base/memory.h"
+#include "impls/onednn/direct.h"
 #include "impls/onednn/weighted.h"
 #include "impls/ops.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct conv {
+    struct dnn_weighted lib;
+    float *taps; /* weights for our own kernel, where it is used */
+    const float *packed; /* what the taps were made from, and which version of it */
+    unsigned version;
+};
 
 static struct shim_view weights_view(const struct op_desc *d)
 {
@@ -48,7 +61,6 @@ static enum status make_backward_weights(struct impl_ctx *ctx, const struct op_d
                               &w->backward_weights);
     struct tensor gathered = tensor_dense(NULL, d->src[0].n, d->dst.h, d->dst.w, d->src[0].c);
     struct shim_prim hint = {0};
-    w->gather = true;
     w->sh = d->conv.sh;
     w->sw = d->conv.sw;
     what.src = shim_map(&gathered);
@@ -57,30 +69,132 @@ static enum status make_backward_weights(struct impl_ctx *ctx, const struct op_d
     enum status status =
         shim_make_conv(ctx, SHIM_BACKWARD_WEIGHTS, &what, &hint, &w->backward_weights);
     shim_release(&hint);
+    w->gather = status == OK;
     return status;
+}
+
+/* Where the library has nothing but reference code, the pass is ours: the primitive stays unmade
+ * and its name says so. */
+static enum status or_direct(enum status status, struct shim_prim *prim)
+{
+    if (status != ERR_UNSUPPORTED)
+        return status;
+    snprintf(prim->name, sizeof prim->name, "own direct (guard: ref)");
+    return OK;
+}
+
+static enum status make_prims(struct impl_ctx *ctx, const struct op_desc *d,
+                              struct dnn_weighted *w)
+{
+    struct shim_conv what = describe(d, d->conv.bias);
+    enum status status =
+        shim_make_conv(ctx, d->train ? SHIM_TRAINING : SHIM_INFERENCE, &what, NULL, &w->forward);
+    TRY(or_direct(status, &w->forward));
+    /* Without a forward primitive the library makes no backward ones. */
+    bool none = !w->forward.prim;
+    if (dnn_weighted_wants_src(d)) {
+        status = none ? ERR_UNSUPPORTED
+                      : shim_make_conv(ctx, SHIM_BACKWARD_DATA, &what, &w->forward,
+                                       &w->backward_data);
+        TRY(or_direct(status, &w->backward_data));
+    }
+    if (dnn_weighted_wants_weights(d, w->bias)) {
+        status = none ? ERR_UNSUPPORTED : make_backward_weights(ctx, d, w);
+        TRY(or_direct(status, &w->backward_weights));
+    }
+    return OK;
+}
+
+static size_t weight_count(const struct op_desc *d)
+{
+    return (size_t)d->conv.oc * (size_t)(d->src[0].c / d->conv.groups) * (size_t)d->conv.kh *
+           (size_t)d->conv.kw;
 }
 
 static enum status build(struct impl_ctx *ctx, struct op_plan *plan)
 {
     const struct op_desc *d = &plan->desc;
-    struct dnn_weighted *w = plan->priv;
-    struct shim_conv what = describe(d, d->conv.bias);
+    struct conv *conv = plan->priv;
+    struct dnn_weighted *w = &conv->lib;
     w->bias = d->conv.bias;
     w->plain = weights_view(d);
-    TRY(shim_make_conv(ctx, d->train ? SHIM_TRAINING : SHIM_INFERENCE, &what, NULL, &w->forward));
-    if (dnn_weighted_wants_src(d))
-        TRY(shim_make_conv(ctx, SHIM_BACKWARD_DATA, &what, &w->forward, &w->backward_data));
-    if (dnn_weighted_wants_weights(d, w->bias))
-        TRY(make_backward_weights(ctx, d, w));
-    return dnn_weighted_finish(ctx, plan);
+    TRY(make_prims(ctx, d, w));
+    if (!w->forward.prim || (dnn_weighted_wants_src(d) && !w->backward_data.prim)) {
+        conv->taps = memory_alloc(weight_count(d) * sizeof(float));
+        if (!conv->taps)
+            return ERR_MEMORY;
+    }
+    return dnn_weighted_finish(ctx, plan, w);
+}
+
+static void release(struct op_plan *plan)
+{
+    struct conv *conv = plan->priv;
+    dnn_weighted_release(&conv->lib);
+    memory_free(conv->taps);
+    free(conv);
 }
 
 static enum status plan_conv(struct impl_ctx *ctx, struct op_plan *plan)
 {
-    return shim_plan(ctx, plan, sizeof(struct dnn_weighted), build, dnn_weighted_release);
+    return shim_plan(ctx, plan, sizeof(struct conv), build, release);
+}
+
+static const float *taps_of(const struct op_plan *plan, const struct param *weight)
+{
+    struct conv *conv = plan->priv;
+    if (conv->packed != weight->data || conv->version != weight->version) {
+        dnn_direct_pack(&plan->desc, weight->data, conv->taps);
+        conv->packed = weight->data;
+        conv->version = weight->version;
+    }
+    return conv->taps;
+}
+
+static enum status forward(const struct op_plan *plan, const struct op_args *args)
+{
+    struct conv *conv = plan->priv;
+    if (conv->lib.forward.prim)
+        return dnn_weighted_forward(&conv->lib, plan, args);
+    dnn_direct_forward(&plan->desc, args->src[0].data, taps_of(plan, args->param[0]),
+                       conv->lib.bias ? args->param[1]->data : NULL, args->dst.data);
+    return OK;
+}
+
+static enum status backward_data(const struct op_plan *plan, const struct op_args *args)
+{
+    struct conv *conv = plan->priv;
+    if (conv->lib.backward_data.prim)
+        return dnn_weighted_backward_data(&conv->lib, plan, args);
+    dnn_direct_backward_src(&plan->desc, args->diff_dst.data, taps_of(plan, args->param[0]),
+                            args->diff_src[0].data, args->add_diff_src & 1u);
+    return OK;
+}
+
+static enum status backward_weights(const struct op_plan *plan, const struct op_args *args)
+{
+    const struct op_desc *d = &plan->desc;
+    struct conv *conv = plan->priv;
+    if (conv->lib.backward_weights.prim)
+        return dnn_weighted_backward_weights(&conv->lib, plan, args);
+    if (d->want_diff_param & 1u)
+        dnn_direct_backward_weight(d, args->src[0].data, args->diff_dst.data,
+                                   args->param[0]->grad, args->add_diff_param & 1u);
+    if (dnn_weighted_wants_bias(d, d->conv.bias))
+        dnn_direct_backward_bias(d, args->diff_dst.data, args->param[1]->grad,
+                                 args->add_diff_param & 2u);
+    return OK;
+}
+
+static enum status backward(const struct op_plan *plan, const struct op_args *args)
+{
+    if (dnn_weighted_wants_src(&plan->desc))
+        TRY(backward_data(plan, args));
+    if (dnn_weighted_wants_weights(&plan->desc, plan->desc.conv.bias))
+        TRY(backward_weights(plan, args));
+    return OK;
 }
 
 const struct op_entry onednn_conv2d = {.name = "onednn conv2d", .plan = plan_conv,
-                                       .forward = dnn_weighted_forward,
-                                       .backward = dnn_weighted_backward,
-                                       .release = dnn_weighted_release};
+                                       .forward = forward, .backward = backward,
+                                       .release = release};

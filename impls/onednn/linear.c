@@ -5,6 +5,8 @@
 
 #include "impls/onednn/weighted.h"
 
+#include <stdlib.h>
+
 static struct shim_view weights_view(const struct op_desc *d)
 {
     const struct tensor *s = &d->src[0];
@@ -48,15 +50,34 @@ static enum status build(struct impl_ctx *ctx, struct op_plan *plan)
         TRY(shim_make_linear(ctx, SHIM_BACKWARD_DATA, &what, &w->forward, &w->backward_data));
     if (dnn_weighted_wants_weights(d, w->bias))
         TRY(make_backward_weights(ctx, d, w));
-    return dnn_weighted_finish(ctx, plan);
+    return dnn_weighted_finish(ctx, plan, w);
+}
+
+static void release(struct op_plan *plan)
+{
+    dnn_weighted_release(plan->priv);
+    free(plan->priv);
 }
 
 static enum status plan_linear(struct impl_ctx *ctx, struct op_plan *plan)
 {
-    return shim_plan(ctx, plan, sizeof(struct dnn_weighted), build, dnn_weighted_release);
+    return shim_plan(ctx, plan, sizeof(struct dnn_weighted), build, release);
+}
+
+static enum status forward(const struct op_plan *plan, const struct op_args *args)
+{
+    return dnn_weighted_forward(plan->priv, plan, args);
+}
+
+static enum status backward(const struct op_plan *plan, const struct op_args *args)
+{
+    if (dnn_weighted_wants_src(&plan->desc))
+        TRY(dnn_weighted_backward_data(plan->priv, plan, args));
+    if (dnn_weighted_wants_weights(&plan->desc, plan->desc.linear.bias))
+        TRY(dnn_weighted_backward_weights(plan->priv, plan, args));
+    return OK;
 }
 
 const struct op_entry onednn_linear = {.name = "onednn linear", .plan = plan_linear,
-                                       .forward = dnn_weighted_forward,
-                                       .backward = dnn_weighted_backward,
-                                       .release = dnn_weighted_release};
+                                       .forward = forward, .backward = backward,
+                                       .release = release};

@@ -28,6 +28,11 @@ static const char *status_text(dnnl_status_t status)
     }
 }
 
+enum status shim_missing(const char *what, const char *last)
+{
+    return fail(ERR_UNSUPPORTED, "oneDNN offers no optimised kernel for %s (last: %s)", what, last);
+}
+
 enum status shim_failed(dnnl_status_t status, const char *what)
 {
     return fail(ERR_LIBRARY, "oneDNN: %s: %s (status %d)", what, status_text(status), (int)status);
@@ -267,5 +272,5 @@ enum status shim_plan(struct impl_ctx *ctx, struct op_plan *plan, size_t size,
     enum status status = build(ctx, plan);
     if (status != OK)
         release(plan);
-    return status;
+    return status == ERR_UNSUPPORTED ? ERR_LIBRARY : status;
 }

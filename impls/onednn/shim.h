@@ -95,7 +95,8 @@ struct shim_batchnorm {
 
 /* Each makes the library's first implementation that is not its reference code. `forward` is the
  * forward primitive that a backward one belongs to; NULL for forward. On failure nothing is left to
- * release, and the status is ERR_LIBRARY: none but reference code, or the library's complaint. */
+ * release. ERR_UNSUPPORTED: the library has nothing, or nothing but reference code (shim_plan()
+ * turns that into ERR_LIBRARY unless the plan has a kernel of its own); ERR_LIBRARY: a failure. */
 enum status shim_make_conv(struct impl_ctx *ctx, enum shim_pass pass, const struct shim_conv *conv,
                            const struct shim_prim *forward, struct shim_prim *out);
 enum status shim_make_linear(struct impl_ctx *ctx, enum shim_pass pass,
@@ -151,5 +152,7 @@ bool shim_accepts(const char *name, const char *avoid);
 enum status shim_adopt(struct impl_ctx *ctx, dnnl_primitive_desc_t pd, struct shim_prim *out);
 const char *shim_name(const_dnnl_primitive_desc_t pd);
 enum status shim_failed(dnnl_status_t status, const char *what);
+/* No kernel for it; `last` names what was passed over. */
+enum status shim_missing(const char *what, const char *last);
 
 #endif

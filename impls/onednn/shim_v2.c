@@ -43,7 +43,7 @@ static enum status walk(struct impl_ctx *ctx, dnnl_primitive_desc_iterator_t it,
         dnnl_primitive_desc_destroy(pd);
         status = dnnl_primitive_desc_iterator_next(it);
     } while (!status);
-    return fail(ERR_LIBRARY, "oneDNN offers no optimised kernel for %s (last: %s)", what, last);
+    return shim_missing(what, last);
 }
 
 /* The first acceptable implementation of an operation. `ready`: of describing it. */
@@ -56,7 +56,8 @@ static enum status pick(struct impl_ctx *ctx, dnnl_status_t ready, const_dnnl_op
         ready = dnnl_primitive_desc_iterator_create(&it, op, ctx->attr, ctx->engine,
                                                     forward ? forward->pd : NULL);
     if (ready)
-        return shim_failed(ready, what);
+        return ready == dnnl_unimplemented ? shim_missing(what, "none")
+                                           : shim_failed(ready, what);
     enum status status = walk(ctx, it, what, avoid, out);
     dnnl_primitive_desc_iterator_destroy(it);
     return status;

@@ -45,14 +45,15 @@ static enum status pick(struct impl_ctx *ctx, dnnl_status_t status, dnnl_primiti
                         const char *what, const char *avoid, struct shim_prim *out)
 {
     char last[48] = "none";
+    if (status == dnnl_unimplemented)
+        return shim_missing(what, last);
     if (status)
         return shim_failed(status, what);
     while (!shim_accepts(shim_name(pd), avoid)) {
         snprintf(last, sizeof last, "%s", shim_name(pd));
         if (dnnl_primitive_desc_next_impl(pd)) {
             dnnl_primitive_desc_destroy(pd);
-            return fail(ERR_LIBRARY, "oneDNN offers no optimised kernel for %s (last: %s)", what,
-                        last);
+            return shim_missing(what, last);
         }
     }
     return shim_adopt(ctx, pd, out);

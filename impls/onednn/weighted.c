@@ -5,8 +5,6 @@
 #include "impls/onednn/own.h"
 #include "impls/ops.h"
 
-#include <stdlib.h>
-
 bool dnn_weighted_wants_src(const struct op_desc *d)
 {
     return d->want_diff_src & 1u;
@@ -42,9 +40,9 @@ static size_t largest_scratch(const struct dnn_weighted *w)
 static size_t own_scratch(const struct op_desc *d, const struct dnn_weighted *w)
 {
     size_t data = 0, weights = 0;
-    if (dnn_weighted_wants_src(d))
+    if (w->backward_data.prim)
         data = memory_round(tensor_count(&d->src[0]) * sizeof(float));
-    if (dnn_weighted_wants_weights(d, w->bias))
+    if (w->backward_weights.prim)
         weights = w->gather_bytes + dnn_unpack_area(&w->unpack) +
                   memory_round((size_t)d->dst.c * sizeof(float));
     return data > weights ? data : weights;
@@ -61,14 +59,15 @@ static void say_how(struct op_plan *plan, const struct dnn_weighted *w)
                  both ? ", " : "", w->gather ? "gather+" : "", weights);
 }
 
-enum status dnn_weighted_finish(struct impl_ctx *ctx, struct op_plan *plan)
+enum status dnn_weighted_finish(struct impl_ctx *ctx, struct op_plan *plan,
+                                struct dnn_weighted *w)
 {
-    struct op_desc *d = &plan->desc;
-    struct dnn_weighted *w = plan->priv;
-    TRY(dnn_pack_make(ctx, &w->plain, &w->forward, &w->forward_pack));
-    if (dnn_weighted_wants_src(d))
+    const struct op_desc *d = &plan->desc;
+    if (w->forward.prim)
+        TRY(dnn_pack_make(ctx, &w->plain, &w->forward, &w->forward_pack));
+    if (w->backward_data.prim)
         TRY(dnn_pack_make(ctx, &w->plain, &w->backward_data, &w->backward_pack));
-    if (dnn_weighted_wants_weights(d, w->bias))
+    if (w->backward_weights.prim)
         TRY(dnn_unpack_make(ctx, &w->plain, &w->backward_weights, &w->unpack));
     if (w->gather) {
         size_t pixels = (size_t)d->dst.n * (size_t)d->dst.h * (size_t)d->dst.w;
@@ -80,21 +79,19 @@ enum status dnn_weighted_finish(struct impl_ctx *ctx, struct op_plan *plan)
     return OK;
 }
 
-void dnn_weighted_release(struct op_plan *plan)
+void dnn_weighted_release(struct dnn_weighted *w)
 {
-    struct dnn_weighted *w = plan->priv;
     shim_release(&w->forward);
     shim_release(&w->backward_data);
     shim_release(&w->backward_weights);
     dnn_pack_release(&w->forward_pack);
     dnn_pack_release(&w->backward_pack);
     dnn_unpack_release(&w->unpack);
-    free(w);
 }
 
-enum status dnn_weighted_forward(const struct op_plan *plan, const struct op_args *args)
+enum status dnn_weighted_forward(struct dnn_weighted *w, const struct op_plan *plan,
+                                 const struct op_args *args)
 {
-    struct dnn_weighted *w = plan->priv;
     float *weights;
     TRY(dnn_pack_use(&w->forward_pack, &plan->desc, args->param[0], args->scratch, &weights));
     const struct shim_bind binds[] = {{DNNL_ARG_SRC, args->src[0].data},
@@ -104,9 +101,9 @@ enum status dnn_weighted_forward(const struct op_plan *plan, const struct op_arg
     return shim_run(&w->forward, &plan->desc, args->scratch, binds, 4);
 }
 
-static enum status backward_data(const struct op_plan *plan, const struct op_args *args)
+enum status dnn_weighted_backward_data(struct dnn_weighted *w, const struct op_plan *plan,
+                                       const struct op_args *args)
 {
-    struct dnn_weighted *w = plan->priv;
     bool add = args->add_diff_src & 1u;
     void *own = (char *)args->scratch + w->lib_scratch;
     float *weights, *target = add ? own : args->diff_src[0].data;
@@ -120,10 +117,10 @@ static enum status backward_data(const struct op_plan *plan, const struct op_arg
     return OK;
 }
 
-static enum status backward_weights(const struct op_plan *plan, const struct op_args *args)
+enum status dnn_weighted_backward_weights(struct dnn_weighted *w, const struct op_plan *plan,
+                                          const struct op_args *args)
 {
     const struct op_desc *d = &plan->desc;
-    const struct dnn_weighted *w = plan->priv;
     char *own = (char *)args->scratch + w->lib_scratch, *area = own + w->gather_bytes;
     bool add = args->add_diff_param & 1u, add_bias = args->add_diff_param & 2u;
     float *grad = d->want_diff_param & 1u ? args->param[0]->grad : NULL;
@@ -140,14 +137,4 @@ static enum status backward_weights(const struct op_plan *plan, const struct op_
     if (bias && add_bias)
         dnn_own_add(bias, bias_target, (size_t)d->dst.c);
     return dnn_unpack_finish(&w->unpack, d, grad, add, area, args->scratch);
-}
-
-enum status dnn_weighted_backward(const struct op_plan *plan, const struct op_args *args)
-{
-    const struct dnn_weighted *w = plan->priv;
-    if (dnn_weighted_wants_src(&plan->desc))
-        TRY(backward_data(plan, args));
-    if (dnn_weighted_wants_weights(&plan->desc, w->bias))
-        TRY(backward_weights(plan, args));
-    return OK;
 }

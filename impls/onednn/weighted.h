@@ -7,16 +7,17 @@
 #include "impls/onednn/weights.h"
 
 struct dnn_weighted {
-    /* Set by the operation before dnn_weighted_finish(). */
-    bool bias;            /* there is one */
-    struct shim_view plain;    /* the weight in PyTorch's order */
-    struct shim_prim forward, backward_data, backward_weights; /* the last two where wanted */
-    bool gather;          /* backward-weights reads every sh-th row and sw-th pixel, made dense */
+    /* Set by the operation before dnn_weighted_finish(). A primitive that is not made (not wanted,
+     * or run by other means) may still have a name, to be shown. */
+    bool bias; /* there is one */
+    struct shim_view plain; /* the weight in PyTorch's order */
+    struct shim_prim forward, backward_data, backward_weights;
+    bool gather; /* backward-weights reads every sh-th row and sw-th pixel, made dense */
     int sh, sw;
     /* Set by dnn_weighted_finish(). */
     struct dnn_pack forward_pack, backward_pack;
     struct dnn_unpack unpack;
-    size_t lib_scratch;   /* the largest scratchpad of all primitives; our own areas follow it */
+    size_t lib_scratch; /* the largest scratchpad of all primitives; our own areas follow it */
     size_t gather_bytes;
 };
 
@@ -25,12 +26,19 @@ bool dnn_weighted_wants_src(const struct op_desc *d);
 bool dnn_weighted_wants_bias(const struct op_desc *d, bool bias);
 bool dnn_weighted_wants_weights(const struct op_desc *d, bool bias);
 
-/* Packing, scratch size and `how` of a plan whose priv is a struct dnn_weighted with its primitives. */
-enum status dnn_weighted_finish(struct impl_ctx *ctx, struct op_plan *plan);
+/* Packing for the primitives that are made, scratch size and `how` of the plan. */
+enum status dnn_weighted_finish(struct impl_ctx *ctx, struct op_plan *plan,
+                                struct dnn_weighted *w);
 
-/* The functions of an entry. */
-enum status dnn_weighted_forward(const struct op_plan *plan, const struct op_args *args);
-enum status dnn_weighted_backward(const struct op_plan *plan, const struct op_args *args);
-void dnn_weighted_release(struct op_plan *plan);
+/* The three passes; each needs its primitive. */
+enum status dnn_weighted_forward(struct dnn_weighted *w, const struct op_plan *plan,
+                                 const struct op_args *args);
+enum status dnn_weighted_backward_data(struct dnn_weighted *w, const struct op_plan *plan,
+                                       const struct op_args *args);
+enum status dnn_weighted_backward_weights(struct dnn_weighted *w, const struct op_plan *plan,
+                                          const struct op_args *args);
+
+/* Releases what w holds, not w itself. */
+void dnn_weighted_release(struct dnn_weighted *w);
 
 #endif
