@@ -95,7 +95,7 @@ struct op_desc {
         struct { int oc; bool bias; } linear;
         struct {
             float eps, momentum; /* running = (1-momentum)*running + momentum*batch */
-            bool batch_stats;    /* training with batch statistics, which also updates running_*
+            bool batch_stats;    /* with `train`: use the batch's statistics and update running_*
                                     (variance unbiased); else running_* are used as constants */
         } bn;
         struct { float factor; bool learned; } scale;
@@ -122,7 +122,8 @@ struct op_desc {
     };
 };
 
-/* All borrowed for the call. diff_x has the shape and stride of x. */
+/* All borrowed for the call. diff_x has the shape and stride of x; for a kind that works in place
+ * (relu, sigmoid, dropout) diff_src[0] may be the memory of diff_dst. */
 struct op_args {
     struct tensor src[OP_MAX_SRC], dst;
     struct tensor diff_dst, diff_src[OP_MAX_SRC]; /* data NULL where not wanted */
