@@ -24,22 +24,26 @@ HEADER_cyaml     := cyaml/cyaml.h
 HEADER_sqlite    := sqlite3.h
 HEADER_random123 := Random123/philox.h
 HEADER_zlib      := zlib.h
+HEADER_png       := png.h
+HEADER_jpeg      := jpeglib.h
 HEADER_cmocka    := cmocka.h
 HEADER_onednn    := dnnl.h
-have = $(shell printf '\043include <stdarg.h>\n\043include <stddef.h>\n\043include <setjmp.h>\n\043include <stdint.h>\n\043include <$(1)>\n' | $(CC) -E -xc - >/dev/null 2>&1 && echo yes)
+have = $(shell printf '\043include <stdio.h>\n\043include <stdarg.h>\n\043include <stddef.h>\n\043include <setjmp.h>\n\043include <stdint.h>\n\043include <$(1)>\n' | $(CC) -E -xc - >/dev/null 2>&1 && echo yes)
 
 PACKAGE_jansson   := libjansson-dev
 PACKAGE_cyaml     := libcyaml-dev
 PACKAGE_sqlite    := libsqlite3-dev
 PACKAGE_random123 := librandom123-dev
 PACKAGE_zlib      := zlib1g-dev
+PACKAGE_png       := libpng-dev
+PACKAGE_jpeg      := libjpeg62-turbo-dev
 PACKAGE_cmocka    := libcmocka-dev
 PACKAGE_onednn    := libdnnl-dev
 PACKAGE_openblas  := libopenblas-openmp-dev
-PACKAGES := build-essential $(foreach p,jansson cyaml sqlite random123 zlib cmocka onednn openblas,$(PACKAGE_$(p))) \
-            libpng-dev libjpeg62-turbo-dev gnuplot-nox dataset-fashion-mnist valgrind
+PACKAGES := build-essential $(foreach p,jansson cyaml sqlite random123 zlib png jpeg cmocka onednn openblas,$(PACKAGE_$(p))) \
+            gnuplot-nox dataset-fashion-mnist valgrind
 
-REQUIRED := jansson cyaml sqlite random123 zlib
+REQUIRED := jansson cyaml sqlite random123 zlib png jpeg
 MISSING  := $(strip $(foreach p,$(REQUIRED),$(if $(call have,$(HEADER_$(p))),,$(PACKAGE_$(p)))))
 HAS_naive    := yes
 HAS_openblas := $(and $(BLAS_DIR),$(BLAS_INC),yes)
@@ -52,7 +56,7 @@ DIRS     := impls impls/base impls/fused datasets $(addprefix impls/,$(BUILT)) \
 LIBSRC   := $(foreach d,$(DIRS),$(wildcard $(d)/*.c))
 LIBOBJ   := $(LIBSRC:%.c=$(B)/%.o)
 CPPFLAGS += $(foreach i,$(BUILT),-DHAVE_$(shell echo $(i) | tr a-z A-Z))
-LIBS     := -ljansson -lcyaml -lsqlite3 -lz -lm
+LIBS     := -ljansson -lcyaml -lsqlite3 -lpng -ljpeg -lz -lm
 ifneq ($(filter openblas,$(BUILT)),)
 CPPFLAGS += -I$(BLAS_INC)
 LIBS     += $(BLAS_DIR)/libopenblas.so -Wl,-rpath,$(BLAS_DIR)

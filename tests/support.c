@@ -89,9 +89,9 @@ int bed_teardown(void **state)
 
 const char *bed_path(struct bed *bed, const char *name)
 {
-    char *place = bed->paths[bed->next_path++ % BED_PATHS];
-    fixture_path(&bed->folder, name, place);
-    return place;
+    char path[FIXTURE_PATH];
+    fixture_path(&bed->folder, name, path);
+    return memcpy(bed->paths[bed->next_path++ % BED_PATHS], path, sizeof path);
 }
 
 /* ---- runs ---- */

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- sources ---- */
@@ -260,6 +261,60 @@ enum status study_table_runs(const struct study_tables_input *input, struct tabl
     for (int i = 0; i < data->rows.count; i++) {
         put_run(table, data, i);
         TRY(study_put_made(table, input, &i, 1));
+    }
+    return OK;
+}
+
+/* ---- what made them ---- */
+
+static const struct table_column made_columns[] = {
+    {.name = "cells"},
+    {.name = "commit"},
+    {.name = "compiler"},
+    {.name = "flags"},
+    {.name = "libraries"},
+    {.name = "cpu", .title = "processor"},
+    {.name = "kernel"},
+    {.name = "libc"},
+    {.name = "id", .audience = TABLE_MACHINES},
+};
+
+static bool seen_before(const struct store_rows *rows, int i)
+{
+    for (int j = 0; j < i; j++)
+        if (strcmp(rows->rows[j].provenance, rows->rows[i].provenance) == 0)
+            return true;
+    return false;
+}
+
+static enum status put_maker(struct table *table, struct store *store, const char *id)
+{
+    char *text;
+    json_error_t error;
+    TRY(store_provenance(store, id, &text));
+    json_t *json = json_loads(text, 0, &error);
+    free(text);
+    for (int c = 1; c < COLUMN_COUNT(made_columns); c++)
+        table_text(table, made_columns[c].name,
+                   json_string_value(json_object_get(json, made_columns[c].name)));
+    json_decref(json);
+    return OK;
+}
+
+enum status study_table_made(const struct study_tables_input *input, struct table **out)
+{
+    const struct store_rows *rows = &input->data->rows;
+    struct table *table = *out = table_new("made", "What made the cells", made_columns,
+                                           COLUMN_COUNT(made_columns));
+    for (int i = 0; i < rows->count; i++) {
+        int cells = 0;
+        if (!*rows->rows[i].provenance || seen_before(rows, i))
+            continue;
+        for (int j = i; j < rows->count; j++)
+            cells += strcmp(rows->rows[j].provenance, rows->rows[i].provenance) == 0;
+        table_row(table);
+        table_number(table, "cells", cells);
+        TRY(put_maker(table, input->store, rows->rows[i].provenance));
     }
     return OK;
 }

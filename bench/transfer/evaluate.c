@@ -59,7 +59,7 @@ enum status evaluator_open(struct evaluator *e, struct session *session,
                                    .h = session->model.input_h, .w = session->model.input_w,
                                    .channels = session->model.input_c, .norm = &session->norm};
     struct program_request request = {.impl = session->impl, .ctx = session->ctx,
-                                      .net = session->lowered, .batch = batch};
+                                      .net = session->inference, .batch = batch};
     enum status status = loader_init(&e->loader, &session->data, list, &config);
     if (status == OK)
         status = program_compile(&e->program, &request);
@@ -122,6 +122,7 @@ static enum status logits_on(const struct train_settings *settings, const char *
                                       .weights = weights, .size = settings->size};
     struct evaluation ignored;
     enum status status = session_open_impl(&session, impl, settings->threads);
+    session.compose = !settings->fuse;
     if (status == OK)
         status = session_open_data(&session, settings->data, settings->seed);
     if (status == OK)

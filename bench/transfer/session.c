@@ -1,6 +1,7 @@
 /* Opening and closing what a run needs: see session.h. */
 #include "bench/transfer/session.h"
 
+#include "bench/net/fuse.h"
 #include "impls/base/threads.h"
 
 #include <jansson.h>
@@ -45,6 +46,13 @@ enum status session_open_data(struct session *session, const char *data, uint64_
     return split_make(&session->split, &session->data, seed);
 }
 
+static struct net *lower(const struct session *session, bool train)
+{
+    if (session->compose || !session->impl)
+        return net_lower(session->net);
+    return net_fuse(session->net, session->impl, session->ctx, train);
+}
+
 static enum status build(struct session *session, int classes, int height, int size)
 {
     if (classes > 0)
@@ -54,8 +62,17 @@ static enum status build(struct session *session, int classes, int height, int s
     if (height > 0)
         session->model.input_h = height;
     TRY(model_build(&session->model, &session->net));
-    session->lowered = net_lower(session->net);
-    return session->lowered ? OK : ERR_MEMORY;
+    session->lowered = lower(session, true);
+    session->inference = lower(session, false);
+    return session->lowered && session->inference ? OK : ERR_MEMORY;
+}
+
+static void drop_net(struct session *session)
+{
+    net_free(session->lowered);
+    net_free(session->inference);
+    net_free(session->net);
+    session->net = session->lowered = session->inference = NULL;
 }
 
 enum status session_open_net(struct session *session, const char *model, const char *attention,
@@ -120,9 +137,7 @@ static enum status open_weights(struct session *session, const struct safetensor
     TRY(build(session, request->classes, request->height, size));
     int theirs = request->rules.new_head ? 0 : classes_in_file(session->net, file);
     if (theirs > 0 && theirs != session->model.classes) {
-        net_free(session->lowered);
-        net_free(session->net);
-        session->net = session->lowered = NULL;
+        drop_net(session);
         TRY(build(session, theirs, request->height, size));
     }
     read_metadata(session, file);
@@ -150,8 +165,7 @@ enum status session_init_weights(struct session *session, const char *scheme, ui
 
 void session_close(struct session *session)
 {
-    net_free(session->lowered);
-    net_free(session->net);
+    drop_net(session);
     split_free(&session->split);
     if (session->has_data)
         dataset_close(&session->data);

@@ -15,7 +15,10 @@ struct session {
     struct dataset data;
     struct split split;
     struct model_spec model;
-    struct net *net, *lowered;
+    struct net *net;
+    bool compose;              /* primitives only, no fused operations; set before opening a net */
+    struct net *lowered;       /* as it is trained */
+    struct net *inference;     /* as it is evaluated: more can be fused */
     struct normalisation norm; /* used on every image of this session */
     struct weights_report loaded;
     char notes[640];           /* lines ending in '\n' */
@@ -25,7 +28,8 @@ struct session {
 enum status session_open_impl(struct session *session, const char *impl, int threads);
 enum status session_open_data(struct session *session, const char *data, uint64_t seed);
 
-/* Builds the network: classes and input channels as given, input `size` x `size` (0: the model's
+/* Builds the network, and its forms for the implementation (which must be open, else both forms
+ * are composed of primitives): classes and input channels as given, input `size` x `size` (0: the model's
  * own size). */
 enum status session_open_net(struct session *session, const char *model, const char *attention,
                              int classes, int size);

@@ -38,6 +38,7 @@ void train_defaults(struct train_settings *settings)
         .init = "random", .schedule = "cosine", .transfer = ARM_SCRATCH, .impl = "onednn",
         .epochs = 10, .batch = 64, .lr = 0.05, .momentum = 0.9, .weight_decay = 5e-4,
         .pct_start = 0.3, .step_epochs = 30, .step_factor = 0.1, .seed = 1, .shuffled = true,
+        .fuse = true,
         .threads = threads_available(),
         .augment = true,
     };
@@ -177,6 +178,7 @@ static enum status open_run(struct run *run)
     const struct train_settings *s = run->settings;
     TRY(check_settings(s));
     TRY(session_open_impl(&run->session, s->impl, s->threads));
+    run->session.compose = !s->fuse;
     TRY(session_open_data(&run->session, s->data, s->seed));
     TRY(open_network(run));
     TRY(arm_apply(run->session.net->params, s->transfer));

@@ -40,6 +40,7 @@ struct train_settings {
     bool shuffled;           /* order of the images within an epoch */
     bool augment;            /* pad-crop and flip per image */
     int size;                /* input pixels; 0 = the data set's own (28 becomes 32) */
+    bool fuse;               /* fused operations where the implementation offers them */
     bool keep_head;          /* do not replace the head when the classes agree */
 };
 

@@ -14,11 +14,11 @@ struct options {
     struct weights_request request;
     int threads, batch;
     uint64_t seed;
-    bool json;
+    bool json, compose;
 };
 
 enum { KEY_DATA = 1000, KEY_IMPL, KEY_THREADS, KEY_BATCH, KEY_FORMAT, KEY_PART, KEY_SEED, KEY_SIZE,
-       KEY_MISSING };
+       KEY_MISSING, KEY_NO_FUSE };
 
 static const struct argp_option keys[] = {
     {"model", 'm', "MODEL", 0, "network and its options", 0},
@@ -33,6 +33,7 @@ static const struct argp_option keys[] = {
     {"size", KEY_SIZE, "N", 0, "input pixels a side", 0},
     {"allow-missing", KEY_MISSING, "GLOB", 0,
      "tensors that the file may lack: they keep their fresh values (inserted attention)", 0},
+    {"no-fuse", KEY_NO_FUSE, NULL, 0, "primitive operations only", 0},
     {"format", KEY_FORMAT, "text|json", 0, "how to print", 0},
     {0}};
 
@@ -67,6 +68,9 @@ static enum status parse_key(struct options *o, int key, char *arg)
         return option_seed("--seed", arg, &o->seed);
     case KEY_SIZE:
         return option_int("--size", arg, 1, 4096, &o->request.size);
+    case KEY_NO_FUSE:
+        o->compose = true;
+        return OK;
     case KEY_MISSING:
         o->missing[0] = arg;
         return OK;
@@ -118,6 +122,7 @@ static enum status evaluate_part(const struct options *o, struct session *sessio
     int part;
     TRY(option_word("--part", o->part, parts, 3, &part));
     TRY(session_open_impl(session, o->impl, o->threads));
+    session->compose = o->compose;
     TRY(session_open_data(session, o->data, o->seed));
     struct weights_request request = o->request;
     if (request.size == 0)

@@ -14,9 +14,10 @@ struct options {
     const char *missing[2];
     struct weights_request request;
     int threads, batch;
+    bool compose;
 };
 
-enum { KEY_IMPL = 1000, KEY_THREADS, KEY_BATCH, KEY_MISSING };
+enum { KEY_IMPL = 1000, KEY_THREADS, KEY_BATCH, KEY_MISSING, KEY_NO_FUSE };
 
 static const struct argp_option keys[] = {
     {"model", 'm', "MODEL", 0, "network and its options", 0},
@@ -28,6 +29,7 @@ static const struct argp_option keys[] = {
     {"threads", KEY_THREADS, "N", 0, "threads (all)", 0},
     {"batch", KEY_BATCH, "N", 0, "images at a time (up to 32); changes no result", 0},
     {"allow-missing", KEY_MISSING, "GLOB", 0, "tensors that the file may lack", 0},
+    {"no-fuse", KEY_NO_FUSE, NULL, 0, "primitive operations only", 0},
     {0}};
 
 static enum status parse_key(struct options *o, int key, char *arg)
@@ -55,6 +57,9 @@ static enum status parse_key(struct options *o, int key, char *arg)
         return option_int("--threads", arg, 1, 1024, &o->threads);
     case KEY_BATCH:
         return option_int("--batch", arg, 1, 65536, &o->batch);
+    case KEY_NO_FUSE:
+        o->compose = true;
+        return OK;
     case KEY_MISSING:
         o->missing[0] = arg;
         return OK;
@@ -115,7 +120,7 @@ static enum status predict(const struct options *o, struct session *session,
     struct program *program = NULL;
     int batch = o->batch < input->dim[0] ? o->batch : input->dim[0];
     struct program_request request = {.impl = session->impl, .ctx = session->ctx,
-                                      .net = session->lowered, .batch = batch};
+                                      .net = session->inference, .batch = batch};
     int shape[2] = {input->dim[0], session->model.classes};
     TRY(program_compile(&program, &request));
     float *logits = memory_alloc((size_t)shape[0] * (size_t)shape[1] * sizeof *logits);
@@ -133,6 +138,7 @@ static enum status run_session(struct options *o, struct session *session,
 {
     TRY(check_input(o, input));
     TRY(session_open_impl(session, o->impl, o->threads));
+    session->compose = o->compose;
     o->request.height = input->dim[2];
     o->request.size = input->dim[3];
     TRY(session_open_weights(session, &o->request));

@@ -30,6 +30,12 @@ static double values(const struct op_desc *d)
     return (double)d->src[0].n * d->src[0].h * d->src[0].w;
 }
 
+/* Statistics of this batch, or the running ones as constants. */
+static bool uses_batch(const struct op_desc *d)
+{
+    return d->train && d->bn.batch_stats;
+}
+
 static bool wants_src(const struct op_desc *d)
 {
     return d->want_diff_src & 1u;
@@ -59,19 +65,19 @@ static enum status build(struct impl_ctx *ctx, struct op_plan *plan)
     const struct op_desc *d = &plan->desc;
     struct batchnorm *bn = plan->priv;
     struct shim_batchnorm what = {.map = shim_map(&d->src[0]), .eps = d->bn.eps,
-                                  .fixed = !d->bn.batch_stats};
+                                  .fixed = !uses_batch(d)};
     bool backward = wants_src(d) || wants_params(d);
-    if (d->bn.batch_stats && values(d) < 2)
+    if (uses_batch(d) && values(d) < 2)
         return fail(ERR_USAGE, "batch normalisation needs more than one value per channel in "
                     "training");
-    TRY(shim_make_batchnorm(ctx, d->bn.batch_stats || backward ? SHIM_TRAINING : SHIM_INFERENCE,
-                            &what, NULL, &bn->forward));
+    TRY(shim_make_batchnorm(ctx, uses_batch(d) || backward ? SHIM_TRAINING : SHIM_INFERENCE, &what,
+                            NULL, &bn->forward));
     if (backward)
         TRY(make_backward(ctx, d, &what, bn));
     bn->lib_scratch = memory_round(bn->forward.scratch_bytes > bn->backward.scratch_bytes
                                        ? bn->forward.scratch_bytes
                                        : bn->backward.scratch_bytes);
-    plan->save_bytes = d->bn.batch_stats ? 2 * vector_bytes(d) : 0;
+    plan->save_bytes = uses_batch(d) ? 2 * vector_bytes(d) : 0;
     plan->scratch_bytes = bn->lib_scratch;
     /* Room for gradients that are added, or that the library writes although unwanted. */
     if (backward)
@@ -99,7 +105,7 @@ static enum status plan_batchnorm(struct impl_ctx *ctx, struct op_plan *plan)
 static void statistics(const struct op_plan *plan, const struct op_args *args, float **mean,
                        float **variance)
 {
-    bool batch = plan->desc.bn.batch_stats;
+    bool batch = uses_batch(&plan->desc);
     *mean = batch ? args->save : args->param[MEAN]->data;
     *variance = batch ? (float *)((char *)args->save + vector_bytes(&plan->desc))
                       : args->param[VARIANCE]->data;
@@ -131,7 +137,7 @@ static enum status forward(const struct op_plan *plan, const struct op_args *arg
                                       {DNNL_ARG_SCALE, args->param[WEIGHT]->data},
                                       {DNNL_ARG_SHIFT, args->param[BIAS]->data}};
     TRY(shim_run(&bn->forward, &plan->desc, args->scratch, binds, 6));
-    if (plan->desc.bn.batch_stats)
+    if (uses_batch(&plan->desc))
         update_running(&plan->desc, args, mean, variance);
     return OK;
 }

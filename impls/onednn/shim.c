@@ -195,6 +195,17 @@ enum status shim_adopt(struct impl_ctx *ctx, dnnl_primitive_desc_t pd, struct sh
     return OK;
 }
 
+enum status shim_adopt_reorder(struct impl_ctx *ctx, dnnl_primitive_desc_t pd,
+                               struct shim_prim *out)
+{
+    if (shim_accepts(shim_name(pd), NULL))
+        return shim_adopt(ctx, pd, out);
+    char name[48];
+    snprintf(name, sizeof name, "%s", shim_name(pd));
+    dnnl_primitive_desc_destroy(pd);
+    return shim_missing("reordering of weights", name);
+}
+
 void shim_release(struct shim_prim *prim)
 {
     for (int i = 0; i < prim->count; i++)

@@ -150,6 +150,9 @@ void shim_say(struct op_plan *plan, const char *format, ...) __attribute__((form
 bool shim_accepts(const char *name, const char *avoid);
 /* Takes over pd: makes the primitive and its memory objects. */
 enum status shim_adopt(struct impl_ctx *ctx, dnnl_primitive_desc_t pd, struct shim_prim *out);
+/* The same for a reorder, which has no further implementations to choose from. */
+enum status shim_adopt_reorder(struct impl_ctx *ctx, dnnl_primitive_desc_t pd,
+                               struct shim_prim *out);
 const char *shim_name(const_dnnl_primitive_desc_t pd);
 enum status shim_failed(dnnl_status_t status, const char *what);
 /* No kernel for it; `last` names what was passed over. */

@@ -221,7 +221,7 @@ enum status shim_make_reorder(struct impl_ctx *ctx, const struct shim_view *plai
     dnnl_primitive_desc_t pd = NULL;
     status = dnnl_reorder_primitive_desc_create(&pd, outward ? theirs : &md[0], ctx->engine,
                                                 outward ? &md[0] : theirs, ctx->engine, ctx->attr);
-    return status ? shim_failed(status, "reordering of weights") : shim_adopt(ctx, pd, out);
+    return status ? shim_failed(status, "reordering of weights") : shim_adopt_reorder(ctx, pd, out);
 }
 
 #endif

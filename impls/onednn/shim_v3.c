@@ -231,7 +231,7 @@ enum status shim_make_reorder(struct impl_ctx *ctx, const struct shim_view *plai
     forget(&d);
     if (!status && *same)
         return OK;
-    return status ? shim_failed(status, "reordering of weights") : shim_adopt(ctx, pd, out);
+    return status ? shim_failed(status, "reordering of weights") : shim_adopt_reorder(ctx, pd, out);
 }
 
 #endif

@@ -1,0 +1,22 @@
+/* The report of a study: tables as text, Markdown, CSV and JSON, and plots; from the store alone. */
+#ifndef BENCH_REPORT_STUDY_REPORT_H
+#define BENCH_REPORT_STUDY_REPORT_H
+
+#include "bench/report/table.h"
+
+#include <stdbool.h>
+
+struct study_report_options {
+    const char *store_path;
+    const char *plots_out;    /* folder of the pictures; NULL: plots/out/STUDY */
+    enum table_format format; /* of what is printed; the files are written in all formats */
+    bool plots_only;          /* draw, and print no table */
+    FILE *talk;               /* notes; NULL: silent */
+};
+
+/* Writes STUDY/report.md, STUDY/TABLE.csv, STUDY/TABLE.json and the plots' data beside the store,
+ * draws the plots, and prints to `out`: as text the tables, the comparison first, and then where
+ * the files are; as Markdown the report; as CSV the comparison; as JSON an array of all tables. */
+enum status study_report(const char *study, const struct study_report_options *options, FILE *out);
+
+#endif

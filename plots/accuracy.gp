@@ -1,0 +1,49 @@
+# Test accuracy by transfer arm, with and without attention: a point a seed, a bar at the mean, and a
+# line of one standard deviation each way. One panel a network.
+#   gnuplot -c plots/accuracy.gp FOLDER OUTPUT png|svg
+folder = ARG1; target = ARG2; type = ARG3
+load "plots/style.gp"
+
+columns = panels_count < 2 ? 1 : 2
+rows = (panels_count + columns - 1) / columns
+width = 160 + 130 * arms_count
+eval set_size(width * columns, 400 * rows + 45)
+set output target
+
+points = folder."/accuracy-points.dat"
+means = folder."/accuracy-means.dat"
+
+# One scale for all panels, so that they can be compared.
+stats points using 5 nooutput
+low = STATS_records > 0 ? STATS_min : 0
+high = STATS_records > 0 ? STATS_max : 100
+margin = 0.06 * (high - low) + 0.5
+set yrange [low - margin < 0 ? 0 : low - margin : high + 2.5 * margin]
+set xrange [-0.5 : arms_count - 0.5]
+set xtics () scale 0
+do for [i = 1:arms_count] { set xtics add (arms[i] i - 1) }
+set ylabel "test accuracy (%)"
+set key top left Left reverse horizontal samplen 1
+
+# Points of a seed to the left of the mean and its spread.
+x(arm, attention) = arm + beside(attention, attentions_count, 0.72)
+xs(arm, attention, seed) = x(arm, attention) - 0.05 + beside(seed, seeds_count, 0.16)
+
+headline = "Test accuracy after transfer: each seed, mean ± standard deviation"
+eval set_panels(columns, rows, width, 400, 65, 40, 35)
+do for [p = 1:panels_count] {
+    if (p == 1) { eval set_title } else { unset label }
+    set title panels[p] offset 0,-0.4
+    plot for [a = 0:attentions_count - 1] points \
+             using ($1 == p - 1 && $3 == a ? xs($2, a, $4) : NaN):5 \
+             with points pointtype mark(a) pointsize 0.9 linecolor rgb shade(a) \
+             title attentions[a + 1], \
+         for [a = 0:attentions_count - 1] means \
+             using ($1 == p - 1 && $3 == a ? x($2, a) + 0.11 : NaN):($5 - $6):(0):(2 * $6) \
+             with vectors nohead linewidth 1.6 linecolor rgb shade(a), \
+         for [a = 0:attentions_count - 1] means \
+             using ($1 == p - 1 && $3 == a ? x($2, a) + 0.05 : NaN):5:(0.12):(0) \
+             with vectors nohead linewidth 3.5 linecolor rgb shade(a)
+    unset key
+}
+unset multiplot

@@ -1,0 +1,40 @@
+# Learning curves: accuracy on the training images as trained on (dashed) and on the validation images
+# (solid, with the spread from the worst to the best seed); a column an arm, a row a network.
+#   gnuplot -c plots/curves.gp FOLDER OUTPUT png|svg
+folder = ARG1; target = ARG2; type = ARG3
+load "plots/style.gp"
+
+eval set_size(320 * arms_count, 290 * panels_count + 45)
+set output target
+curves = folder."/curves.dat"
+
+stats curves using 3 nooutput
+low = STATS_records > 0 ? STATS_min : 0
+stats curves using 6 nooutput
+low = STATS_records > 0 && STATS_min < low ? STATS_min : low
+set yrange [10 * floor(low / 10) : 100]
+set xlabel "epoch" offset 0,0.4
+set xtics autofreq
+set style fill transparent solid 0.18 noborder
+set key bottom right Left reverse samplen 2 font ",9"
+
+block(p, arm, a) = (p * arms_count + arm) * attentions_count + a
+
+headline = "Learning curves, mean over seeds. Solid: validation, with its range. Dashed: training."
+eval set_panels(arms_count, panels_count, 320, 290, 85, 45, 30)
+do for [p = 0:panels_count - 1] {
+    set ylabel panels[p + 1]."\naccuracy (%)" font ",9"
+    do for [arm = 0:arms_count - 1] {
+        if (p + arm == 0) { eval set_title } else { unset label }
+        set title arms[arm + 1] offset 0,-0.5
+        plot for [a = 0:attentions_count - 1] curves index block(p, arm, a) using 1:6:7 \
+                 with filledcurves linecolor rgb shade(a), \
+             for [a = 0:attentions_count - 1] curves index block(p, arm, a) using 1:2 \
+                 with lines linewidth 1.3 dashtype 2 linecolor rgb shade(a), \
+             for [a = 0:attentions_count - 1] curves index block(p, arm, a) using 1:5 \
+                 with lines linewidth 2 linecolor rgb shade(a) title attentions[a + 1]
+        unset key
+        unset ylabel
+    }
+}
+unset multiplot

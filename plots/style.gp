@@ -1,0 +1,33 @@
+# What all plots share. Reads: folder of the data, type of the output (png or svg).
+# Colours are those of Okabe and Ito (2008), told apart with any colour vision and in print; point
+# types differ too, so that a grey copy can still be read.
+load folder."/labels.gp"
+
+array colour[6] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
+array point[6] = [7, 9, 5, 11, 13, 15]
+shade(i) = colour[1 + (i % 6)]
+mark(i) = point[1 + (i % 6)]
+
+# Offset of series i of n around a position, so that they stand side by side.
+beside(i, n, width) = n > 1 ? (i - (n - 1) / 2.0) * width / n : 0
+
+# The command that opens the output with a size in pixels.
+open_output = 'set terminal '.(type eq "svg" \
+    ? 'svg noenhanced size %d,%d dynamic font "DejaVu Sans,Helvetica,sans-serif,13" background "#FFFFFF"' \
+    : 'pngcairo noenhanced size %d,%d font "DejaVu Sans,11" background "#FFFFFF"')
+set_size(w, h) = sprintf(open_output, w, h)
+
+# The command that lays out panels of equal size, all lengths in pixels: room on the left of each
+# for its axis, below for its labels, above for its title; 45 at the top for the title of all.
+set_panels(columns, rows, w, h, left, below, above) = sprintf( \
+    "set multiplot layout %d,%d margins %.4f,%.4f,%.4f,%.4f spacing %.4f,%.4f", rows, columns, \
+    1.0 * left / (columns * w), 1 - 15.0 / (columns * w), \
+    1.0 * below / (rows * h + 45), 1 - (45.0 + above) / (rows * h + 45), \
+    (left + 15.0) / (columns * w), (below + 1.0 * above) / (rows * h + 45))
+set_title = 'set label 1 headline at screen 0.5, screen 1 offset 0,-1.2 center font ",13"'
+
+set encoding utf8
+set border 3 linecolor rgb "#444444"
+set tics nomirror textcolor rgb "#222222"
+set grid ytics back linetype 1 linecolor rgb "#DDDDDD" linewidth 1
+set key noautotitle

@@ -1,0 +1,92 @@
+/* A network built by a test: see net_case.h. */
+#include "tests/net_case.h"
+
+#include "impls/base/threads.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+void net_case_must(enum status status)
+{
+    if (status != OK)
+        fail_msg("status %d: %s", (int)status, fail_text());
+}
+
+void net_case_open(struct net_case *c, const struct impl *impl)
+{
+    *c = (struct net_case){.impl = impl};
+    net_case_must(threads_set(threads_available() < 2 ? 1 : 2));
+    net_case_must(impl->open(&c->ctx));
+    c->net = net_new();
+    assert_non_null(c->net);
+}
+
+void net_case_close(struct net_case *c)
+{
+    net_free(c->lowered);
+    net_free(c->net);
+    c->impl->close(c->ctx);
+}
+
+void net_case_lower(struct net_case *c)
+{
+    net_case_must(c->net->error);
+    c->lowered = net_lower(c->net);
+    if (!c->lowered)
+        fail_msg("%s", fail_text());
+}
+
+struct net_param *net_case_find(const struct net_case *c, const char *end)
+{
+    struct net_param *found = NULL;
+    for (int i = 0; i < c->net->params->count; i++) {
+        struct net_param *param = c->net->params->list[i];
+        size_t length = strlen(param->name), tail = strlen(end);
+        if (length < tail || strcmp(param->name + length - tail, end) != 0)
+            continue;
+        if (found)
+            fail_msg("both %s and %s end in %s", found->name, param->name, end);
+        found = param;
+    }
+    return found;
+}
+
+void net_case_set(struct net_param *param, const double *values, size_t count)
+{
+    assert_int_equal(param->p.count, count);
+    for (size_t i = 0; i < count; i++)
+        param->p.data[i] = (float)values[i];
+    param->p.version++;
+}
+
+struct program *net_case_infer(const struct net_case *c, int batch, const int *outputs, int count)
+{
+    struct program *program;
+    const struct program_request request = {.impl = c->impl, .ctx = c->ctx, .net = c->lowered,
+                                            .batch = batch, .outputs = count ? outputs : NULL,
+                                            .output_count = count};
+    net_case_must(program_compile(&program, &request));
+    return program;
+}
+
+struct program *net_case_train(const struct net_case *c, int batch, enum net_case_train what,
+                               bool loss)
+{
+    struct program *program;
+    const struct program_request request = {.impl = c->impl, .ctx = c->ctx, .net = c->lowered,
+                                            .batch = batch, .train = true, .loss = loss,
+                                            .input_gradients = true};
+    for (int i = 0; i < c->net->params->count; i++) {
+        struct net_param *param = c->net->params->list[i];
+        param->trainable = !param->buffer &&
+                           (what == NET_CASE_ALL || param->kind != OP_BATCHNORM);
+    }
+    net_case_must(params_prepare_training(c->net->params));
+    net_case_must(program_compile(&program, &request));
+    return program;
+}
