@@ -4,6 +4,7 @@
 
 #include "datasets/cifar.h"
 #include "datasets/file.h"
+#include "datasets/folder.h"
 #include "datasets/idx.h"
 #include "impls/base/memory.h"
 
@@ -69,6 +70,9 @@ static enum status read_files(struct dataset *ds)
     case DATA_IDX:
         ds->norm = normalisation_find("half");
         return idx_read(ds);
+    case DATA_FOLDER:
+        ds->norm = normalisation_find("imagenet");
+        return folder_read(ds);
     case DATA_KINDS:
         break;
     }
@@ -119,14 +123,20 @@ static uint64_t hash_set(uint64_t hash, const struct dataset *ds, const struct i
     hash = file_hash_number(hash, (uint64_t)set->n);
     for (int i = 0; i < set->n; i++)
         hash = file_hash_number(hash, (uint64_t)set->labels[i]);
-    return file_hash(hash, set->pixels, (size_t)set->n * dataset_image_bytes(ds));
+    if (!set->pictures)
+        return file_hash(hash, set->pixels, (size_t)set->n * dataset_image_bytes(ds));
+    for (int i = 0; i < set->n; i++)
+        hash = file_hash_number(hash, set->pictures[i].hash);
+    return hash;
 }
 
 static void hash_content(struct dataset *ds)
 {
+    /* Picture files have their shapes in their own hashes; h and w come from the options. */
+    const bool pictures = ds->train.pictures != NULL;
     uint64_t hash = file_hash_number(FILE_HASH_START, (uint64_t)ds->channels);
-    hash = file_hash_number(hash, (uint64_t)ds->h);
-    hash = file_hash_number(hash, (uint64_t)ds->w);
+    hash = file_hash_number(hash, pictures ? 0 : (uint64_t)ds->h);
+    hash = file_hash_number(hash, pictures ? 0 : (uint64_t)ds->w);
     hash = hash_set(hash, ds, &ds->train);
     hash = hash_set(hash, ds, &ds->test);
     snprintf(ds->hash, sizeof ds->hash, "%016" PRIx64, hash);
@@ -252,6 +262,9 @@ static void image_set_free(struct image_set *set)
 {
     memory_free(set->pixels);
     memory_free(set->labels);
+    for (int i = 0; set->pictures && i < set->n; i++)
+        free(set->pictures[i].path);
+    free(set->pictures);
 }
 
 void dataset_close(struct dataset *ds)
@@ -261,6 +274,17 @@ void dataset_close(struct dataset *ds)
     free(ds->class_stored);
     free(ds->class_names);
     memset(ds, 0, sizeof *ds);
+}
+
+struct data_rule dataset_rule(const struct dataset *ds)
+{
+    struct data_rule rule = {"zero padding to the input size", "none", "none"};
+    if (ds->spec.kind != DATA_FOLDER)
+        return rule;
+    snprintf(rule.resize, sizeof rule.resize, "short side to %d", ds->spec.resize);
+    snprintf(rule.interpolation, sizeof rule.interpolation, "bilinear, antialiased");
+    snprintf(rule.crop, sizeof rule.crop, "centre %dx%d", ds->spec.size, ds->spec.size);
+    return rule;
 }
 
 void dataset_key(const struct dataset *ds, char *text, size_t size)

@@ -30,7 +30,6 @@ static const struct {
     {"a gzip file", 0, 2, "\037\213"},
     {"a BMP picture", 0, 2, "BM"},
     {"an HTML, SVG or XML text", 0, 1, "<"},
-    {"a PNG whose signature is damaged", 1, 3, "PNG"},
 };
 
 enum { FOREIGN = sizeof foreign / sizeof foreign[0], SHOWN_BYTES = 4 };
@@ -54,9 +53,11 @@ static enum status refuse(const struct bytes *file)
         return fail(ERR_FORMAT, "is empty (0 bytes)");
     for (int i = 0; i < FOREIGN; i++)
         if (has_bytes(file, foreign[i].at, foreign[i].bytes, foreign[i].length))
-            return fail(ERR_FORMAT, "is %s; a PNG or JPEG was expected", foreign[i].name);
+            return fail(ERR_FORMAT, "is %s, not a PNG or JPEG", foreign[i].name);
+    if (has_bytes(file, 1, "PNG", 3))
+        return fail(ERR_FORMAT, "is a PNG with a damaged signature");
     if (is_netpbm(file))
-        return fail(ERR_FORMAT, "is a PBM, PGM or PPM picture; a PNG or JPEG was expected");
+        return fail(ERR_FORMAT, "is a PBM, PGM or PPM picture, not a PNG or JPEG");
     for (size_t i = 0; i < SHOWN_BYTES && i < file->size; i++)
         snprintf(hex + 3 * i, 4, " %02x", file->data[i]);
     return fail(ERR_FORMAT, "is neither a PNG nor a JPEG (begins with%s)", hex);

@@ -3,6 +3,7 @@
 
 #include "impls/base/random.h"
 
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,25 +38,38 @@ static enum status check_config(const struct loader_config *config, const struct
     return OK;
 }
 
-enum status loader_init(struct loader *loader, const struct dataset *ds,
-                        const struct image_list *list, const struct loader_config *config)
+static enum status init(struct loader *loader)
 {
-    *loader = (struct loader){.config = *config, .ds = ds, .list = list};
-    TRY(check_config(config, list));
-    TRY(resolve_size(&loader->config, ds));
+    const struct dataset *ds = loader->ds;
+    const struct image_list *list = loader->list;
     const struct loader_config *c = &loader->config;
+    TRY(check_config(c, list));
+    TRY(resolve_size(&loader->config, ds));
     TRY(transform_init(&loader->transform, ds->h, ds->w, ds->channels, c->h, c->w, c->channels,
                        c->norm ? c->norm : ds->norm));
     loader->config.norm = NULL;
     loader->order = malloc((size_t)list->n * sizeof *loader->order);
     if (!loader->order)
         return fail(ERR_MEMORY, "out of memory for the order of %d images", list->n);
+    if (c->augment && list->images->pictures)
+        TRY(random_crops_open(&loader->crops, ds, list));
     loader_start(loader, 0);
     return OK;
 }
 
+enum status loader_init(struct loader *loader, const struct dataset *ds,
+                        const struct image_list *list, const struct loader_config *config)
+{
+    *loader = (struct loader){.config = *config, .ds = ds, .list = list};
+    enum status status = init(loader);
+    if (status != OK)
+        loader_free(loader);
+    return status;
+}
+
 void loader_free(struct loader *loader)
 {
+    random_crops_close(&loader->crops);
     free(loader->order);
     *loader = (struct loader){0};
 }
@@ -99,10 +113,24 @@ size_t loader_batch_floats(const struct loader *loader)
     return (size_t)loader->config.batch * image_floats(loader);
 }
 
+static void fill_random_crop(const struct loader *loader, int image, float *pixels)
+{
+    const struct random_crops *crops = &loader->crops;
+    const struct image *whole = &crops->image[image];
+    const struct random_crop drawn =
+        crop_draw(loader->config.seed, loader->epoch, image, whole->h, whole->w);
+    const uint8_t *planes = random_crops_make(crops, omp_get_thread_num(), image, drawn.from);
+    transform_apply(&loader->transform, (struct jitter){.flip = drawn.flip}, planes, pixels);
+}
+
 static void fill_image(const struct loader *loader, int image, float *pixels)
 {
     const struct loader_config *c = &loader->config;
     struct jitter jitter = {0};
+    if (loader->crops.image) {
+        fill_random_crop(loader, image, pixels);
+        return;
+    }
     if (c->augment)
         jitter = jitter_draw(c->seed, loader->epoch, image);
     transform_apply(&loader->transform, jitter,
@@ -114,7 +142,9 @@ int loader_fill(const struct loader *loader, int batch, float *pixels, int32_t *
     const int n = loader_batch_size(loader, batch);
     const int *image = loader->order + (size_t)batch * (size_t)loader->config.batch;
     const size_t floats = image_floats(loader);
-#pragma omp parallel for schedule(static)
+    const int most = omp_get_max_threads(), lanes = loader->crops.lanes;
+    const int threads = lanes > 0 && lanes < most ? lanes : most;
+#pragma omp parallel for schedule(static) num_threads(threads)
     for (int i = 0; i < n; i++) {
         labels[i] = loader->list->images->labels[image[i]];
         fill_image(loader, image[i], pixels + (size_t)i * floats);

@@ -4,6 +4,7 @@
 #ifndef DATASETS_LOADER_H
 #define DATASETS_LOADER_H
 
+#include "datasets/random_crops.h"
 #include "datasets/split.h"
 
 enum loader_order { ORDER_SEQUENTIAL, ORDER_SHUFFLED };
@@ -11,7 +12,9 @@ enum loader_order { ORDER_SEQUENTIAL, ORDER_SHUFFLED };
 struct loader_config {
     int batch;                /* images of a full batch */
     enum loader_order order;  /* sequential: file order */
-    bool augment;             /* random crop and flip: training list only */
+    bool augment;             /* random crop and flip: training list only. Picture files: crops
+                               * of the whole picture, resized (crop_draw()); others: shifts
+                               * (jitter_draw()) */
     uint64_t seed;            /* of order and augmentation */
     int h, w, channels;       /* of the network's input; 0: the data set's own (out_h, out_w) */
     const struct normalisation *norm; /* NULL: the data set's own; read by loader_init() only */
@@ -25,12 +28,15 @@ struct loader {
     struct transform transform;
     int epoch;
     int *order; /* image index (into list->images) of every place of the epoch */
+    struct random_crops crops; /* when picture files are augmented; else zeroed */
 };
 
 /* Borrows ds and list. Starts epoch 0. Images smaller than the input get zero pixels around (28
  * to 32: two on each side). ERR_USAGE when the input is smaller than the images, contradicts a
  * size= or pad= of the specification, has the wrong channels, when augmentation is asked for a list
- * that is not for training, or the list is empty; ERR_MEMORY. */
+ * that is not for training, or the list is empty; ERR_MEMORY. Augmented picture files are read
+ * again, whole, with the limits and errors of random_crops_open(). On error there is nothing to
+ * free. */
 enum status loader_init(struct loader *loader, const struct dataset *ds,
                         const struct image_list *list, const struct loader_config *config);
 void loader_free(struct loader *loader); /* a zeroed struct is allowed */
@@ -49,7 +55,7 @@ size_t loader_batch_floats(const struct loader *loader);
 
 /* Fills pixels[n][h][w][channels] and labels[n] with batch number `batch` of the epoch, in any
  * sequence; returns n. Bytes beyond n images are not touched. Allocates nothing; parallel over
- * images, with the same result on every number of threads. */
+ * images, with the same result on every number of threads. One call at a time on a loader. */
 int loader_fill(const struct loader *loader, int batch, float *pixels, int32_t *labels);
 
 #endif

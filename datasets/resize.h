@@ -25,8 +25,8 @@ size_t resize_scratch_bytes(const struct resize *resize);
  * the columns and then over the rows; weights with 22 binary digits; each pass rounds to bytes. */
 void resize_run(const struct resize *resize, void *scratch, uint8_t *planes);
 
-/* The fixed way of a picture into a network: short side to `short_side`, then the size x size pixels
- * of the centre; size <= short_side. Writes 3 x size x size bytes. ERR_MEMORY. */
+/* The fixed way of a picture into a network: short side to `short_side`, then the size x size
+ * pixels of the centre; size <= short_side. Writes 3 x size x size bytes. ERR_MEMORY. */
 enum status resize_centre(const struct image *source, int short_side, int size, uint8_t *planes);
 
 #endif

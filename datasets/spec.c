@@ -5,28 +5,50 @@
 #include <stdio.h>
 #include <string.h>
 
+static const char padded_options[] = "classes, per-class, val, test-per-class, size, pad";
+static const char folder_options[] =
+    "classes, per-class, val, test-per-class, size, resize, broken";
+
 static const struct {
     const char *name;
     bool needs_dir;
+    const char *options; /* for messages */
 } kinds[DATA_KINDS] = {
-    [DATA_FASHION_MNIST] = {"fashion-mnist", false},
-    [DATA_CIFAR10] = {"cifar10", true},
-    [DATA_IDX] = {"idx", true},
+    [DATA_FASHION_MNIST] = {"fashion-mnist", false, padded_options},
+    [DATA_CIFAR10] = {"cifar10", true, padded_options},
+    [DATA_IDX] = {"idx", true, padded_options},
+    [DATA_FOLDER] = {"folder", true, folder_options},
+};
+
+/* Which kinds take an option. */
+enum {
+    ON_FOLDER = 1 << DATA_FOLDER,
+    ON_ALL = (1 << DATA_KINDS) - 1,
+    ON_PADDED = ON_ALL & ~ON_FOLDER
 };
 
 static const struct number_option {
     const char *key;
     size_t field; /* an int of struct data_spec */
     int min, max;
+    int on;
 } numbers[] = {
-    {"per-class", offsetof(struct data_spec, per_class), 1, 10000000},
-    {"val", offsetof(struct data_spec, val), 0, 10000000},
-    {"test-per-class", offsetof(struct data_spec, test_per_class), 1, 10000000},
-    {"size", offsetof(struct data_spec, size), 1, DATA_SIDE_MAX},
-    {"pad", offsetof(struct data_spec, pad), 1, DATA_SIDE_MAX / 2},
+    {"per-class", offsetof(struct data_spec, per_class), 1, 10000000, ON_ALL},
+    {"val", offsetof(struct data_spec, val), 0, 10000000, ON_ALL},
+    {"test-per-class", offsetof(struct data_spec, test_per_class), 1, 10000000, ON_ALL},
+    {"size", offsetof(struct data_spec, size), 1, DATA_SIDE_MAX, ON_ALL},
+    {"pad", offsetof(struct data_spec, pad), 1, DATA_SIDE_MAX / 2, ON_PADDED},
+    {"resize", offsetof(struct data_spec, resize), 1, 2 * DATA_SIDE_MAX, ON_FOLDER},
 };
 
-enum { NUMBERS = sizeof numbers / sizeof numbers[0], CLASSES_BIT = NUMBERS };
+enum {
+    NUMBERS = sizeof numbers / sizeof numbers[0],
+    CLASSES_BIT = NUMBERS,
+    BROKEN_BIT,
+    FOLDER_SIZE = 224,      /* ImageNet's networks, and 256 for the short side before the crop */
+    FOLDER_SHORT_SIDE = 256,
+    FOLDER_MARGIN_FROM = 64 /* smaller inputs take the whole short side */
+};
 
 static int *number_field(struct data_spec *spec, int i)
 {
@@ -105,37 +127,74 @@ static enum status set_number(struct data_spec *spec, int i, const char *value)
     return OK;
 }
 
-/* Index of the option called `key`, CLASSES_BIT for classes, -1 when there is none. */
-static int find_option(const char *key, size_t length)
+static bool is_word(const char *key, size_t length, const char *word)
 {
-    if (length == strlen("classes") && strncmp(key, "classes", length) == 0)
+    return length == strlen(word) && strncmp(key, word, length) == 0;
+}
+
+/* Index of the option called `key`, CLASSES_BIT or BROKEN_BIT; -1 when `kind` has none such. */
+static int find_option(enum data_kind kind, const char *key, size_t length)
+{
+    if (is_word(key, length, "classes"))
         return CLASSES_BIT;
+    if (kind == DATA_FOLDER && is_word(key, length, "broken"))
+        return BROKEN_BIT;
     for (int i = 0; i < NUMBERS; i++)
-        if (length == strlen(numbers[i].key) && strncmp(key, numbers[i].key, length) == 0)
+        if (numbers[i].on & 1 << kind && is_word(key, length, numbers[i].key))
             return i;
     return -1;
+}
+
+static enum status set_broken(struct data_spec *spec, const char *value)
+{
+    spec->skip_broken = strcmp(value, "skip") == 0;
+    if (!spec->skip_broken && strcmp(value, "refuse") != 0)
+        return fail(ERR_USAGE, "'broken=%s': refuse or skip was expected", value);
+    return OK;
+}
+
+static enum status set_value(struct data_spec *spec, int option, const char *value)
+{
+    if (option == CLASSES_BIT)
+        return set_classes(spec, value);
+    if (option == BROKEN_BIT)
+        return set_broken(spec, value);
+    return set_number(spec, option, value);
 }
 
 static enum status set_option(struct data_spec *spec, const char *word, unsigned *seen)
 {
     const char *equals = strchr(word, '=');
     size_t length = equals ? (size_t)(equals - word) : strlen(word);
-    int option = find_option(word, length);
+    int option = find_option(spec->kind, word, length);
     if (option < 0)
-        return fail(ERR_USAGE, "unknown option '%.*s': known are classes, per-class, val, "
-                    "test-per-class, size, pad", (int)length, word);
+        return fail(ERR_USAGE, "unknown option '%.*s': known are %s", (int)length, word,
+                    kinds[spec->kind].options);
     if (!equals)
         return fail(ERR_USAGE, "option '%s' needs a value: %s=...", word, word);
     if (*seen & 1u << option)
         return fail(ERR_USAGE, "option '%.*s' is given twice", (int)length, word);
     *seen |= 1u << option;
-    return option == CLASSES_BIT ? set_classes(spec, equals + 1)
-                                 : set_number(spec, option, equals + 1);
+    return set_value(spec, option, equals + 1);
+}
+
+static enum status finish_folder(struct data_spec *spec)
+{
+    if (!spec->size)
+        spec->size = FOLDER_SIZE;
+    if (!spec->resize && spec->size < FOLDER_MARGIN_FROM)
+        spec->resize = spec->size;
+    else if (!spec->resize)
+        spec->resize = (spec->size * FOLDER_SHORT_SIDE + FOLDER_SIZE / 2) / FOLDER_SIZE;
+    if (spec->resize < spec->size)
+        return fail(ERR_USAGE, "resize=%d is less than size=%d: the crop is taken from the resized "
+                    "picture", spec->resize, spec->size);
+    return OK;
 }
 
 static enum status finish(struct data_spec *spec, unsigned seen)
 {
-    bool val_given = seen & 1u << find_option("val", 3);
+    bool val_given = seen & 1u << find_option(spec->kind, "val", 3);
     if (!val_given)
         spec->val = spec->per_class / 5;
     if (spec->per_class && spec->val >= spec->per_class)
@@ -143,7 +202,7 @@ static enum status finish(struct data_spec *spec, unsigned seen)
                     spec->per_class);
     if (spec->size && spec->pad)
         return fail(ERR_USAGE, "size= and pad= exclude each other");
-    return OK;
+    return spec->kind == DATA_FOLDER ? finish_folder(spec) : OK;
 }
 
 static enum status find_kind(const char *word, enum data_kind *kind)
@@ -154,8 +213,8 @@ static enum status find_kind(const char *word, enum data_kind *kind)
             return OK;
         }
     }
-    return fail(ERR_USAGE, "unknown data set '%s': known are fashion-mnist, cifar10:DIR, idx:DIR",
-                word);
+    return fail(ERR_USAGE, "unknown data set '%s': known are fashion-mnist, cifar10:DIR, idx:DIR, "
+                "folder:DIR", word);
 }
 
 static enum status set_dir(struct data_spec *spec, const char *word)
@@ -164,7 +223,7 @@ static enum status set_dir(struct data_spec *spec, const char *word)
     if (!word || !*word)
         return fail(ERR_USAGE, "%s needs its directory: %s:DIR", name, name);
     const char *equals = strchr(word, '=');
-    if (equals && find_option(word, (size_t)(equals - word)) >= 0)
+    if (equals && find_option(spec->kind, word, (size_t)(equals - word)) >= 0)
         return fail(ERR_USAGE, "%s needs its directory before its options: %s:DIR:%s", name, name,
                     word);
     snprintf(spec->dir, sizeof spec->dir, "%s", word);
@@ -239,6 +298,10 @@ void data_spec_print_options(const struct data_spec *spec, char *text, size_t si
         append(text, size, &used, ":size=", spec->size);
     if (spec->pad)
         append(text, size, &used, ":pad=", spec->pad);
+    if (spec->resize)
+        append(text, size, &used, ":resize=", spec->resize);
+    if (spec->skip_broken && used < size)
+        snprintf(text + used, size - used, ":broken=skip");
 }
 
 void data_spec_print(const struct data_spec *spec, char *text, size_t size)

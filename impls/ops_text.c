@@ -232,8 +232,12 @@ static void complete_sources(struct op_desc *d)
     if (op_sources(d->kind) < 2)
         return;
     int c2 = t->c;
+    struct op_desc conv = *d;
+    conv.kind = OP_CONV_ACT;
     *t = *s;
-    if (d->kind == OP_MUL_CHANNEL)
+    if (d->kind == OP_CONV_SUM_ACT && op_infer(&conv) == OK)
+        *t = conv.dst;
+    else if (d->kind == OP_MUL_CHANNEL)
         t->h = t->w = 1;
     else if (d->kind == OP_MUL_SPATIAL)
         t->c = 1;

@@ -162,17 +162,19 @@ static bool values_differ(const struct net_case *c, const struct row *row, const
                           char *text)
 {
     const double tolerance = 3e-7;
-    const int outputs[3] = {c->lowered->output, gates[0], gates[1]};
+    const int y_id = c->infer->output;
+    const int outputs[3] = {y_id, gates[0] == NO_NODE ? y_id : gates[0],
+                            gates[1] == NO_NODE ? y_id : gates[1]};
     struct program *program = net_case_infer(c, 1, outputs, 3);
     const float *y = program_output(program, 0).data, *channel = program_output(program, 1).data;
     const float *spatial = program_output(program, 2).data;
     bool has_y = row->y[0] != 0, bad = false;
     fill_input(program);
     net_case_must(program_forward(program));
-    for (int i = 0; i < EXAMPLE_C && !bad; i++)
+    for (int i = 0; i < EXAMPLE_C && gates[0] != NO_NODE && !bad; i++)
         bad = differ(text, row, "channel gate", (size_t)i, (double)channel[i], row->channel[i],
                      tolerance);
-    for (int i = 0; i < PIXELS && !bad; i++)
+    for (int i = 0; i < PIXELS && gates[1] != NO_NODE && !bad; i++)
         bad = differ(text, row, "spatial gate", (size_t)i, (double)spatial[i], row->spatial[i],
                      tolerance);
     for (int i = 0; i < ELEMENTS && !bad; i++) {
@@ -231,8 +233,8 @@ static bool gradients_differ(const struct net_case *c, const struct row *row,
     return bad;
 }
 
-bool example_check(const struct impl *impl, enum example_row which, example_builder *build,
-                   const void *detail, char text[EXAMPLE_TEXT])
+bool example_check(const struct impl *impl, bool fused, enum example_row which,
+                   example_builder *build, const void *detail, char text[EXAMPLE_TEXT])
 {
     const struct row *row = &rows[which];
     struct net_case c;
@@ -240,7 +242,7 @@ bool example_check(const struct impl *impl, enum example_row which, example_buil
     int gates[2];
     text[0] = '\0';
     fill_reference(&r, row);
-    net_case_open(&c, impl);
+    net_case_open(&c, impl, fused);
     net_input(c.net, EXAMPLE_H, EXAMPLE_W, EXAMPLE_C);
     build(&c, detail, gates);
     set_weights(&c, &r);

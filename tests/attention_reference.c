@@ -79,7 +79,7 @@ static void pool_pixels(const struct reference *r, const double *x, int n, doubl
 
 static void channel_gate(struct reference *r, const double *x, int n)
 {
-    double mean[REFERENCE_CHANNELS], max[REFERENCE_CHANNELS];
+    double mean[REFERENCE_CHANNELS] = {0}, max[REFERENCE_CHANNELS] = {0};
     double a[REFERENCE_CHANNELS], b[REFERENCE_CHANNELS];
     char pool = r->form.cpool ? r->form.cpool : 'b';
     pool_pixels(r, x, n, mean, max);

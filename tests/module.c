@@ -1,6 +1,7 @@
 /* One attention module by itself: see module.h. */
 #include "tests/module.h"
 
+#include "bench/net/fuse.h"
 #include "impls/base/random.h"
 #include "impls/base/threads.h"
 
@@ -20,7 +21,7 @@ static void check(enum status status)
         fail_msg("status %d: %s", (int)status, fail_text());
 }
 
-static void compile(struct module *m, enum module_pass pass)
+static void compile(struct module *m, bool train, bool fused)
 {
     const struct net_site *site = module_site(m);
     /* Where a gate is absent its place holds the result, so that the numbers stay the same. */
@@ -28,10 +29,10 @@ static void compile(struct module *m, enum module_pass pass)
         m->lowered->output,
         site->channel_gate == NO_NODE ? m->lowered->output : site->channel_gate,
         site->spatial_gate == NO_NODE ? m->lowered->output : site->spatial_gate};
-    bool train = pass == MODULE_BACKWARD;
     struct program_request request = {.impl = m->impl, .ctx = m->ctx, .net = m->lowered,
                                       .batch = m->n, .outputs = outputs,
-                                      .output_count = train ? 1 : OUTPUTS, .train = train,
+                                      .output_count = train || fused ? 1 : OUTPUTS,
+                                      .train = train,
                                       .input_gradients = train};
     for (int i = 0; i < m->net->params->count; i++) {
         struct net_param *param = m->net->params->list[i];
@@ -53,10 +54,12 @@ void module_open(struct module *m, const struct impl *impl, const char *spec, in
     int input = net_input(m->net, h, w, c);
     m->net->output = attention_add(m->net, input, &m->spec, "");
     check(m->net->error);
-    m->lowered = net_lower(m->net);
+    bool fused = pass == MODULE_FORWARD_FUSED || pass == MODULE_BACKWARD_FUSED;
+    bool train = pass == MODULE_BACKWARD || pass == MODULE_BACKWARD_FUSED;
+    m->lowered = fused ? net_fuse(m->net, impl, m->ctx, train) : net_lower(m->net);
     assert_non_null(m->lowered);
     params_init(m->net->params, 1);
-    compile(m, pass);
+    compile(m, train, fused);
 }
 
 void module_close(struct module *m)

@@ -17,9 +17,12 @@ struct module {
     int n, h, w, c;
 };
 
+/* How it runs, of primitives or fused as far as the implementation offers that. */
 enum module_pass {
-    MODULE_FORWARD, /* inference; result and gates can be read */
-    MODULE_BACKWARD /* all parameters but the batch normalisation train; gradients go to the input */
+    MODULE_FORWARD,        /* inference; result and gates can be read */
+    MODULE_FORWARD_FUSED,  /* inference; the gates are inside */
+    MODULE_BACKWARD,       /* all parameters but batch normalisation train; so does the input */
+    MODULE_BACKWARD_FUSED,
 };
 
 /* n maps of h x w x c under the specification, weights as fresh (seed 1). */

@@ -1,6 +1,7 @@
 /* A network built by a test: see net_case.h. */
 #include "tests/net_case.h"
 
+#include "bench/net/fuse.h"
 #include "impls/base/threads.h"
 
 #include <setjmp.h>
@@ -17,9 +18,9 @@ void net_case_must(enum status status)
         fail_msg("status %d: %s", (int)status, fail_text());
 }
 
-void net_case_open(struct net_case *c, const struct impl *impl)
+void net_case_open(struct net_case *c, const struct impl *impl, bool fused)
 {
-    *c = (struct net_case){.impl = impl};
+    *c = (struct net_case){.impl = impl, .fused = fused};
     net_case_must(threads_set(threads_available() < 2 ? 1 : 2));
     net_case_must(impl->open(&c->ctx));
     c->net = net_new();
@@ -28,16 +29,18 @@ void net_case_open(struct net_case *c, const struct impl *impl)
 
 void net_case_close(struct net_case *c)
 {
-    net_free(c->lowered);
+    net_free(c->infer);
+    net_free(c->train);
     net_free(c->net);
     c->impl->close(c->ctx);
 }
 
-void net_case_lower(struct net_case *c)
+void net_case_finish(struct net_case *c)
 {
     net_case_must(c->net->error);
-    c->lowered = net_lower(c->net);
-    if (!c->lowered)
+    c->infer = c->fused ? net_fuse(c->net, c->impl, c->ctx, false) : net_lower(c->net);
+    c->train = c->fused ? net_fuse(c->net, c->impl, c->ctx, true) : net_lower(c->net);
+    if (!c->infer || !c->train)
         fail_msg("%s", fail_text());
 }
 
@@ -67,7 +70,7 @@ void net_case_set(struct net_param *param, const double *values, size_t count)
 struct program *net_case_infer(const struct net_case *c, int batch, const int *outputs, int count)
 {
     struct program *program;
-    const struct program_request request = {.impl = c->impl, .ctx = c->ctx, .net = c->lowered,
+    const struct program_request request = {.impl = c->impl, .ctx = c->ctx, .net = c->infer,
                                             .batch = batch, .outputs = count ? outputs : NULL,
                                             .output_count = count};
     net_case_must(program_compile(&program, &request));
@@ -78,7 +81,7 @@ struct program *net_case_train(const struct net_case *c, int batch, enum net_cas
                                bool loss)
 {
     struct program *program;
-    const struct program_request request = {.impl = c->impl, .ctx = c->ctx, .net = c->lowered,
+    const struct program_request request = {.impl = c->impl, .ctx = c->ctx, .net = c->train,
                                             .batch = batch, .train = true, .loss = loss,
                                             .input_gradients = true};
     for (int i = 0; i < c->net->params->count; i++) {

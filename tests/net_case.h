@@ -10,9 +10,11 @@
 
 struct net_case {
     const struct impl *impl;
+    bool fused;
     struct impl_ctx *ctx;
-    struct net *net;     /* to be built by the test, owned */
-    struct net *lowered; /* made by net_case_lower() */
+    struct net *net;           /* to be built by the test, owned */
+    struct net *infer, *train; /* what runs, made by net_case_finish(): primitives alone, or with
+                                  the fused operations that the implementation offers */
 };
 
 /* Fails the running test unless `status` is OK. */
@@ -20,11 +22,11 @@ void net_case_must(enum status status);
 
 /* Opens the implementation with two threads (one on a machine that has no more) and an empty
  * network. */
-void net_case_open(struct net_case *c, const struct impl *impl);
+void net_case_open(struct net_case *c, const struct impl *impl, bool fused);
 void net_case_close(struct net_case *c);
 
-/* After building: checks that nothing failed and makes the lowered copy. */
-void net_case_lower(struct net_case *c);
+/* After building: checks that nothing failed and makes the forms that run. */
+void net_case_finish(struct net_case *c);
 
 /* The parameter whose name ends in `end`; NULL when there is none, a failure when two are. */
 struct net_param *net_case_find(const struct net_case *c, const char *end);
@@ -32,7 +34,7 @@ struct net_param *net_case_find(const struct net_case *c, const char *end);
 /* Writes values into a parameter and tells the plans. `count` must be its size. */
 void net_case_set(struct net_param *param, const double *values, size_t count);
 
-/* Inference on values `outputs` of the lowered network (count 0: its output). program_free() it. */
+/* Inference with values `outputs` of c->infer readable (count 0: its output). program_free() it. */
 struct program *net_case_infer(const struct net_case *c, int batch, const int *outputs, int count);
 
 enum net_case_train {

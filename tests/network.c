@@ -1,6 +1,7 @@
 /* A whole network without data: see network.h. */
 #include "tests/network.h"
 
+#include "bench/net/fuse.h"
 #include "impls/base/random.h"
 #include "impls/base/threads.h"
 
@@ -50,7 +51,9 @@ void network_open(struct network *n, const struct impl *impl, const char *model,
     }
     check(model_build(&n->spec, &n->net));
     n->lowered = net_lower(n->net);
-    assert_non_null(n->lowered);
+    n->inference = net_fuse(n->net, impl, n->ctx, false);
+    n->train = net_fuse(n->net, impl, n->ctx, true);
+    assert_true(n->lowered && n->inference && n->train);
     params_init(n->net->params, 1);
     vary_batchnorm(n->net);
 }
@@ -58,24 +61,27 @@ void network_open(struct network *n, const struct impl *impl, const char *model,
 void network_close(struct network *n)
 {
     net_free(n->lowered);
+    net_free(n->inference);
+    net_free(n->train);
     net_free(n->net);
     n->impl->close(n->ctx);
 }
 
-struct program *network_infer(const struct network *n, int batch, const int *outputs, int count)
+struct program *network_infer(const struct network *n, const struct net *form, int batch,
+                              const int *outputs, int count)
 {
     struct program *program;
-    const struct program_request request = {.impl = n->impl, .ctx = n->ctx, .net = n->lowered,
+    const struct program_request request = {.impl = n->impl, .ctx = n->ctx, .net = form,
                                             .batch = batch, .outputs = count ? outputs : NULL,
                                             .output_count = count};
     check(program_compile(&program, &request));
     return program;
 }
 
-struct program *network_train(const struct network *n, int batch)
+struct program *network_train(const struct network *n, const struct net *form, int batch)
 {
     struct program *program;
-    const struct program_request request = {.impl = n->impl, .ctx = n->ctx, .net = n->lowered,
+    const struct program_request request = {.impl = n->impl, .ctx = n->ctx, .net = form,
                                             .batch = batch, .train = true, .loss = true};
     for (int i = 0; i < n->net->params->count; i++)
         n->net->params->list[i]->trainable = !n->net->params->list[i]->buffer;

@@ -11,7 +11,9 @@ struct network {
     const struct impl *impl;
     struct impl_ctx *ctx;
     struct model_spec spec;
-    struct net *net, *lowered;
+    struct net *net;
+    struct net *lowered;          /* primitives alone */
+    struct net *inference, *train; /* fused as far as the implementation offers that */
 };
 
 /* Weights of the model's own scheme, seed 1; h and w 0: the model's own input size. Biases of batch
@@ -21,11 +23,13 @@ void network_open(struct network *n, const struct impl *impl, const char *model,
                   const char *attention, int classes, int h, int w);
 void network_close(struct network *n);
 
-/* An inference program with these outputs (count 0: the logits); program_free() it. */
-struct program *network_infer(const struct network *n, int batch, const int *outputs, int count);
+/* An inference program of a form of it, with these outputs (count 0: the logits); program_free()
+ * it. */
+struct program *network_infer(const struct network *n, const struct net *form, int batch,
+                              const int *outputs, int count);
 
 /* A training program with loss in which everything trains. */
-struct program *network_train(const struct network *n, int batch);
+struct program *network_train(const struct network *n, const struct net *form, int batch);
 
 /* Normal numbers that depend on `seed` and position into the first input of a program. */
 void network_fill(struct program *program, uint64_t seed);

@@ -103,7 +103,7 @@ void support_settings(struct train_settings *s, const struct bed *bed, const cha
     snprintf(s->attention, sizeof s->attention, "%s", attention);
     CHECK(strlen(bed->data) < sizeof s->data);
     memcpy(s->data, bed->data, strlen(bed->data) + 1);
-    snprintf(s->schedule, sizeof s->schedule, "constant");
+    snprintf(s->schedule, sizeof s->schedule, "cosine");
     snprintf(s->impl, sizeof s->impl, "%s", impls[0]->name);
     s->threads = 1;
     s->epochs = 2;
@@ -139,6 +139,7 @@ static void open_data(struct session *session, const struct train_settings *s)
 {
     *session = (struct session){0};
     support_ok(session_open_impl(session, s->impl, s->threads));
+    session->compose = !s->fuse;
     support_ok(session_open_data(session, s->data, s->seed));
 }
 

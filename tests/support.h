@@ -41,7 +41,7 @@ void bed_write_part(const struct bed *bed, const char *part, int classes, int pe
 void bed_write_labels(const struct bed *bed, const char *part, const uint8_t *labels, int n);
 
 /* Settings of a small run on the bed: CIFAR ResNet-20 of a quarter width, 2 epochs of batches of 8,
- * constant rate 0.05, no augmentation, 1 thread, the first implementation compiled in. */
+ * rate 0.05 falling to 0, no augmentation, 1 thread, the first implementation compiled in. */
 void support_settings(struct train_settings *s, const struct bed *bed, const char *attention);
 
 /* Runs it and saves the weights to `save` (NULL: nowhere); any failure or divergence fails the

@@ -153,10 +153,11 @@ static void test_R06_channel_pools_are_global(void **state)
 static void test_R07_images_of_a_batch_do_not_meet(void **state)
 {
     static const char *const forms[] = {"cbam", "cbam-article", "se", "cbam-light"};
-    for (int f = 0; f < 4; f++) {
+    for (int f = 0; f < 8; f++) {
         struct module m;
         float before[7 * 6 * 5 * 32];
-        module_open(&m, *state, forms[f], 7, 6, 5, 32, MODULE_FORWARD);
+        module_open(&m, *state, forms[f / 2], 7, 6, 5, 32,
+                    f % 2 ? MODULE_FORWARD_FUSED : MODULE_FORWARD);
         assert_int_equal(module_count(&m) * sizeof(float), sizeof before);
         size_t image = module_count(&m) / 7, changed = 0;
         if (m.spec.bn)
@@ -218,9 +219,11 @@ static void test_R09_every_form_has_its_own_factor(void **state)
                  {"cbam-article:inner", 1.5f}, {"se", 0.5f},      {"cbam-channel", 0.5f},
                  {"cbam-spatial", 0.5f},  {"cbam-parallel", 0.25f}, {"cbam-light", 0.25f},
                  {"cbam:scale=2", 1},     {"cbam:alpha", 1},      {"cbam-spatial-first", 0.25f}};
-    for (int f = 0; f < 12; f++) {
+    for (int k = 0; k < 24; k++) {
         struct module m;
-        module_open(&m, *state, forms[f].form, 2, 4, 3, 16, MODULE_FORWARD);
+        int f = k / 2;
+        module_open(&m, *state, forms[f].form, 2, 4, 3, 16,
+                    k % 2 ? MODULE_FORWARD_FUSED : MODULE_FORWARD);
         module_set_all(&m, 0);
         module_fill(&m, 1);
         const float *out = module_forward(&m);
@@ -255,7 +258,7 @@ static void test_R10_attention_is_on_the_branch(void **state)
             assert_int_equal(n.lowered->nodes[id + 1].desc.kind, OP_RELU);
         }
         assert_int_equal(blocks / 2, n.net->site_count);
-        struct program *program = network_infer(&n, 2, outputs, blocks);
+        struct program *program = network_infer(&n, n.lowered, 2, outputs, blocks);
         network_fill(program, 1);
         network_run(program, 0);
         for (int b = 0; b < blocks; b += 2) {
@@ -277,7 +280,7 @@ static void test_R14_any_input_size(void **state)
     for (int s = 0; s < 9; s++) {
         struct network n;
         network_open(&n, *state, "resnet18:width=0.05", "cbam", 7, sizes[s][0], sizes[s][1]);
-        struct program *program = network_infer(&n, 1, NULL, 0);
+        struct program *program = network_infer(&n, n.inference, 1, NULL, 0);
         network_fill(program, 1);
         const float *logits = network_run(program, 0);
         assert_int_equal(program_output(program, 0).c, 7);
@@ -326,13 +329,13 @@ static double mlp_slope(const struct module *m, const double *v, int k, int c)
 
 /* Different rules for the gradient of a maximum at ties: on a map that is constant in each channel
  * the first pixel gets the whole gradient of the maximum, the others get none. */
-static void test_R15_channel_maximum_has_one_gradient(void **state)
+static void check_channel_ties(const struct impl *impl, enum module_pass pass)
 {
     enum { C = 16, PIXELS = 12 };
     struct module m;
     float gradient[PIXELS * C];
     double v[C], g[C], slope[C] = {0};
-    module_open(&m, *state, "cbam-channel:cpool=max:r=2", 1, 3, 4, C, MODULE_BACKWARD);
+    module_open(&m, impl, "cbam-channel:cpool=max:r=2", 1, 3, 4, C, pass);
     vary_biases(&m);
     fill_gradient(gradient, PIXELS * C);
     for (int c = 0; c < C; c++) {
@@ -359,14 +362,20 @@ static void test_R15_channel_maximum_has_one_gradient(void **state)
     module_close(&m);
 }
 
+static void test_R15_channel_maximum_has_one_gradient(void **state)
+{
+    check_channel_ties(*state, MODULE_BACKWARD);
+    check_channel_ties(*state, MODULE_BACKWARD_FUSED);
+}
+
 /* The same over channels: on a map that is equal in all channels, channel 0 gets all of it. */
-static void test_R15_spatial_maximum_has_one_gradient(void **state)
+static void check_spatial_ties(const struct impl *impl, enum module_pass pass)
 {
     enum { H = 4, W = 5, C = 16, PIXELS = H * W };
     struct module m;
     float gradient[PIXELS * C];
     double level[PIXELS], due[PIXELS], mass = 0;
-    module_open(&m, *state, "cbam-spatial:bn=off:k=3", 1, H, W, C, MODULE_BACKWARD);
+    module_open(&m, impl, "cbam-spatial:bn=off:k=3", 1, H, W, C, pass);
     const struct net_param *conv = module_param(&m, "conv.weight");
     const float *weight = conv->p.data; /* plane 0 is the maximum; the mean gets no weight */
     memset(conv->p.data + 9, 0, 9 * sizeof(float));
@@ -404,6 +413,12 @@ static void test_R15_spatial_maximum_has_one_gradient(void **state)
     }
     assert_true(mass > 0.1);
     module_close(&m);
+}
+
+static void test_R15_spatial_maximum_has_one_gradient(void **state)
+{
+    check_spatial_ties(*state, MODULE_BACKWARD);
+    check_spatial_ties(*state, MODULE_BACKWARD_FUSED);
 }
 
 /* A pool that pads with zeros lifts a negative border: a stem whose convolution gives negative

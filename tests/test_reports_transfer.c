@@ -57,6 +57,8 @@ static void test_R11_spatial_gate_starts_at_half(void **state)
     const char *two = bed_path(bed, "two");
     support_settings(&s, bed, "cbam");
     s.weight_decay = 0;
+    s.fuse = false; /* to see the gates */
+    s.lr = 0.5; /* so that no step is lost in rounding */
     support_save_fresh(&s, fresh);
     support_open(&session, &s, fresh, NULL);
     assert_true(spatial_gates_off_half(&session) == 0);
@@ -68,8 +70,9 @@ static void test_R11_spatial_gate_starts_at_half(void **state)
             char name[PARAM_NAME];
             snprintf(name, sizeof name, "%.50s.SpatialGate.spatial.%s", session.net->sites[i].name,
                      ends[k]);
-            assert_int_equal(support_changed(fresh, one, name), k > 0);
-            assert_true(support_changed(one, two, name));
+            if (support_changed(fresh, one, name) != (k > 0) || !support_changed(one, two, name))
+                fail_msg("%s: moved %d in step 1, %d in step 2", name,
+                         support_changed(fresh, one, name), support_changed(one, two, name));
         }
     }
     session_close(&session);
@@ -83,6 +86,7 @@ static void test_R11_the_start_can_be_chosen(void **state)
     struct session session;
     support_settings(&s, bed, "cbam:init=pytorch");
     s.weight_decay = 0;
+    s.fuse = false;
     support_save_fresh(&s, bed_path(bed, "fresh"));
     support_open(&session, &s, bed_path(bed, "fresh"), NULL);
     assert_true(spatial_gates_off_half(&session) > 0.01);
@@ -309,14 +313,15 @@ static void test_R32_frozen_includes_statistics(void **state)
 }
 
 /* A frozen backbone that normalises by the batch while the head trains: what the training program
- * computes is what the inference program computes, to the last bit. */
+ * computes is what the inference program of the same operations computes, to the last bit, and what
+ * evaluation computes with its own fused operations, but for rounding. */
 static void test_R33_frozen_is_one_function(void **state)
 {
     struct bed *bed = *state;
     for (int i = 0; impls[i]; i++) {
         struct train_settings s;
         struct session session;
-        struct program *train, *infer;
+        struct program *train, *infer, *fused;
         support_settings(&s, bed, "cbam");
         snprintf(s.impl, sizeof s.impl, "%s", impls[i]->name);
         support_free(support_train(&s, bed_path(bed, "source")));
@@ -326,16 +331,24 @@ static void test_R33_frozen_is_one_function(void **state)
         struct program_request request = {.impl = session.impl, .ctx = session.ctx,
                                           .net = session.lowered, .batch = 6};
         support_ok(program_compile(&infer, &request));
+        request.net = session.inference;
+        support_ok(program_compile(&fused, &request));
+        request.net = session.lowered;
         request.train = request.loss = true;
         support_ok(program_compile(&train, &request));
         network_fill(train, 1);
         network_fill(infer, 1);
+        network_fill(fused, 1);
         memset(program_labels(train), 0, 6 * sizeof(int32_t));
         const float *a = network_run(train, 0), *b = network_run(infer, 0);
-        for (int k = 0; k < 6 * TINY_CLASSES; k++)
+        const float *c = network_run(fused, 0);
+        for (int k = 0; k < 6 * TINY_CLASSES; k++) {
             assert_true(a[k] == b[k]);
+            assert_true(fabsf(a[k] - c[k]) <= 1e-4f * (1 + fabsf(a[k])));
+        }
         program_free(train);
         program_free(infer);
+        program_free(fused);
         session_close(&session);
     }
 }
@@ -565,31 +578,34 @@ static void test_R42_every_image_counts_alike(void **state)
 /* ---- threads ---- */
 
 /* Other thread counts, other networks: the same count gives the same bits, another stays within
- * rounding after one step and within what 20 steps make of it. */
+ * rounding after one step and within what 8 steps make of it. */
 static void test_R47_threads_change_no_more_than_rounding(void **state)
 {
     static const struct {
         int steps;
         double bound;
-    } rows[] = {{1, 1e-4}, {20, 0.05}};
+    } rows[] = {{1, 1e-5}, {8, 1e-3}};
     struct bed *bed = *state;
     int most = threads_available() < 2 ? 1 : 2;
     for (int i = 0; impls[i]; i++)
         for (int r = 0; r < 2; r++) {
             struct train_settings s;
             support_settings(&s, bed, "cbam");
+            snprintf(s.data, sizeof s.data, "%.200s:test-per-class=1", bed->data);
             snprintf(s.impl, sizeof s.impl, "%s", impls[i]->name);
-            s.lr = 0.01;
             for (s.threads = 1; s.threads <= most; s.threads++) {
                 train_steps(&s, rows[r].steps, bed_path(bed, s.threads == 1 ? "1" : "2"));
-                train_steps(&s, rows[r].steps, bed_path(bed, "again"));
-                support_same(bed_path(bed, s.threads == 1 ? "1" : "2"), bed_path(bed, "again"));
+                if (r == 0) {
+                    train_steps(&s, 1, bed_path(bed, "again"));
+                    support_same(bed_path(bed, s.threads == 1 ? "1" : "2"),
+                                 bed_path(bed, "again"));
+                }
             }
-            double most_different =
+            double difference =
                 most == 2 ? support_difference(bed_path(bed, "1"), bed_path(bed, "2")) : 0;
             print_message("%s, %d steps: 1 and 2 threads differ by %.3g\n", s.impl, rows[r].steps,
-                          most_different);
-            assert_true(most_different <= rows[r].bound);
+                          difference);
+            assert_true(difference <= rows[r].bound);
         }
 }
 

@@ -1,11 +1,13 @@
 /* The check that comes before every timing: see layer_check.h. */
 #include "bench/measure/layer_check.h"
 
+#include "bench/measure/layer_fused.h"
 #include "impls/base/random.h"
 
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { SPOTS = 64 };
@@ -67,18 +69,59 @@ static void check_spots(const struct round *round, const char *name, const float
     }
 }
 
+static void check_identity(const struct round *round, const struct layer_identity *identity,
+                           struct layer_verdict *verdict)
+{
+    double error = fabs(identity->left.value - identity->right.value);
+    double bound = round->exact ? 0 : 1e-5 * (identity->left.size + identity->right.size);
+    if (!(error <= bound))
+        reject(verdict, "%s does not hold: %.9g and %.9g", identity->name, identity->left.value,
+               identity->right.value);
+}
+
 static void check_identities(const struct round *round, const struct layer_run *run,
                              struct layer_verdict *verdict)
 {
     struct layer_identity list[LAYER_IDENTITIES];
     int count = layer_identities(run, list);
-    for (int i = 0; i < count; i++) {
-        double error = fabs(list[i].left.value - list[i].right.value);
-        double bound = round->exact ? 0 : 1e-5 * (list[i].left.size + list[i].right.size);
-        if (!(error <= bound))
-            reject(verdict, "%s does not hold: %.9g and %.9g", list[i].name, list[i].left.value,
-                   list[i].right.value);
+    for (int i = 0; i < count; i++)
+        check_identity(round, &list[i], verdict);
+}
+
+/* Relative 2-norm of the difference between dst and its definition. */
+static enum status whole_error(const struct layer_run *run, double *error)
+{
+    size_t count = tensor_count(&run->operands->desc.dst);
+    const float *dst = run->args.dst.data;
+    double *due = malloc(count * sizeof *due), difference = 0, norm = 0;
+    enum status status = due ? layer_fused_dst(run->operands, due)
+                             : fail(ERR_MEMORY, "no memory for the definition");
+    for (size_t i = 0; status == OK && i < count; i++) {
+        difference += ((double)dst[i] - due[i]) * ((double)dst[i] - due[i]);
+        norm += due[i] * due[i];
     }
+    free(due);
+    *error = difference == 0 ? 0 : sqrt(difference / norm);
+    return status;
+}
+
+/* Fused operations: dst as a whole, and the derivative in one direction. */
+static void check_fused(const struct round *round, const struct layer_run *run,
+                        struct layer_verdict *verdict)
+{
+    struct layer_identity identity = {0};
+    double error;
+    enum status status = whole_error(run, &error);
+    if (status == OK && round->operands->pass == PASS_BWD)
+        status = layer_fused_identity(run, round->seed, &identity);
+    if (status != OK) {
+        reject(verdict, "%s", fail_text());
+        return;
+    }
+    if (!(error <= 1e-5))
+        reject(verdict, "dst differs from its definition by %.3g (relative 2-norm)", error);
+    note_error(verdict, error);
+    check_identity(round, &identity, verdict);
 }
 
 /* Nothing but batch statistics writes into parameters. */
@@ -104,6 +147,8 @@ static void check_alone(const struct round *round, struct layer_run *run,
         reject(verdict, "%s", fail_text());
         return;
     }
+    if (layer_fused_knows(o->desc.kind))
+        check_fused(round, run, verdict);
     check_spots(round, "dst", run->args.dst.data, tensor_count(&o->desc.dst), layer_truth_dst,
                 verdict);
     if (o->pass == PASS_BWD) {

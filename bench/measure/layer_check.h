@@ -16,6 +16,8 @@ struct layer_verdict {
  * is exact, then on reals, and each time compares
  *   - elements of dst (first, last and 62 drawn ones) with the definition, within 1e-5 of the sum
  *     of absolute terms; on integers exactly;
+ *   - dst of fused operations as a whole with the composition (layer_fused.h), and their gradients
+ *     with its derivative in one direction;
  *   - in a backward pass the identities of layer_truth.h, and drawn elements of the gradient where
  *     there is none;
  *   - parameters with what they were, unless batch statistics are taken;

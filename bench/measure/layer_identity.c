@@ -103,6 +103,8 @@ int layer_identities(const struct layer_run *run, struct layer_identity list[LAY
     case OP_SOFTMAX_XENT:
         return 0;
     default:
+        if (o->desc.kind >= OP_PRIMITIVES)
+            return 0;
         list[0] = (struct layer_identity){"<diff_src, src> = <diff_dst, dst>",
                                           of_sources(run, 0, op_sources(o->desc.kind)), right};
         if (o->params == 0)

@@ -145,6 +145,8 @@ enum status layer_run_make(struct layer_run *run, const struct impl *impl, struc
     struct op_args *args = &run->args;
     if (!impl->ops[desc->kind])
         return fail(ERR_UNSUPPORTED, "%s does not offer this operation", impl->name);
+    if (operands->pass == PASS_BWD && !impl->ops[desc->kind]->backward)
+        return fail(ERR_UNSUPPORTED, "%s has no backward pass of this operation", impl->name);
     TRY(plan_make(&run->plan, impl, ctx, desc));
     TRY(make_tensor(&args->dst, &desc->dst));
     args->diff_dst = desc->dst;

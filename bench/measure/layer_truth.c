@@ -260,6 +260,26 @@ static void plain_element(const struct layer_operands *o, struct place p, struct
     }
 }
 
+/* Convolution, then batch normalisation with constant statistics, second source and relu, as far
+ * as the description has them. */
+static void conv_act_element(const struct layer_operands *o, struct place p,
+                             struct layer_sum *sum)
+{
+    const struct op_desc *d = &o->desc;
+    conv_element(o, p, sum);
+    if (d->conv.with_bn) {
+        double gain = (double)o->param[2][p.c] /
+                      sqrt((double)o->param[5][p.c] + (double)d->conv.eps);
+        double shift = (double)o->param[3][p.c] - gain * (double)o->param[4][p.c];
+        *sum = (struct layer_sum){gain * sum->value, fabs(gain) * sum->size};
+        add_term(sum, shift);
+    }
+    if (d->kind == OP_CONV_SUM_ACT)
+        add_term(sum, source(o, 1, p.n, p.y, p.x, p.c));
+    if (d->conv.with_relu || d->kind == OP_CONV_SUM_ACT)
+        sum->value = fmax(sum->value, 0);
+}
+
 bool layer_truth_dst(const struct layer_operands *operands, size_t index, struct layer_sum *sum)
 {
     const struct op_desc *d = &operands->desc;
@@ -268,6 +288,10 @@ bool layer_truth_dst(const struct layer_operands *operands, size_t index, struct
     switch (d->kind) {
     case OP_CONV2D:
         conv_element(operands, p, sum);
+        break;
+    case OP_CONV_ACT:
+    case OP_CONV_SUM_ACT:
+        conv_act_element(operands, p, sum);
         break;
     case OP_LINEAR:
         linear_element(operands, p, sum);
@@ -291,7 +315,7 @@ bool layer_truth_dst(const struct layer_operands *operands, size_t index, struct
         loss_element(operands, p, sum);
         break;
     default:
-        if (d->kind == OP_DROPOUT && d->train)
+        if (d->kind >= OP_PRIMITIVES || (d->kind == OP_DROPOUT && d->train))
             return false;
         plain_element(operands, p, sum);
     }

@@ -16,7 +16,8 @@ struct layer_sum {
  * sum of the pass stays below 2^24. */
 bool layer_is_exact(const struct layer_operands *operands);
 
-/* Element `index` of dst. False when the definition alone does not tell (dropout in training). */
+/* Element `index` of dst. False when the definition alone does not tell (dropout in training), and
+ * for what layer_fused.h knows. */
 bool layer_truth_dst(const struct layer_operands *operands, size_t index, struct layer_sum *sum);
 
 /* Element `index` of the gradient of source 0, for the operations that are neither linear nor

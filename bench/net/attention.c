@@ -186,7 +186,7 @@ static struct net_param *site_param(const struct net *net, const struct net_site
                                     const char *layer, const char *leaf)
 {
     char name[2 * PARAM_NAME];
-    snprintf(name, sizeof name, "%s.%s.%s", site->name, layer, leaf);
+    snprintf(name, sizeof name, "%s%s%s.%s", site->name, site->name[0] ? "." : "", layer, leaf);
     return params_find(net->params, name);
 }
 

@@ -129,7 +129,7 @@ static enum status plan_step(struct program *p, struct step *step,
     for (int i = 0; i < OP_MAX_PARAM; i++)
         desc.want_diff_param |= (unsigned)(step->backward && is_trainable(step->node->param[i]))
                                 << i;
-    desc.dst = (struct tensor){0};
+    desc.dst = (struct tensor){.stride = p->values[step->value].width};
     enum status status = op_infer(&desc);
     if (status == OK)
         status = plan_make(&step->plan, request->impl, request->ctx, &desc);
@@ -147,9 +147,19 @@ static int add_area(struct program *p, size_t bytes, int first, int last)
     return p->area_count++;
 }
 
+/* Bytes of a value's area; the whole growing map for one that is a view of it. */
 static size_t value_bytes(const struct value *value)
 {
-    return tensor_span(&value->shape) * sizeof(float);
+    const struct tensor *t = &value->shape;
+    return (size_t)t->n * (size_t)t->h * (size_t)t->w * (size_t)t->stride * sizeof(float);
+}
+
+/* Lets an area live until `end` as well, and returns its number. */
+static int share_area(struct program *p, int area, int end)
+{
+    if (end > p->areas[area].last)
+        p->areas[area].last = end;
+    return area;
 }
 
 static int backward_time(const struct program *p, int step)
@@ -214,19 +224,16 @@ static void place_values(struct program *p)
     for (int s = 0; s < p->step_count; s++) {
         struct value *value = &p->values[p->steps[s].value];
         int end = value_end(p, p->steps[s].value);
-        int over = overwritten(p, &p->steps[s]);
-        if (over != NO_NODE) {
-            struct arena_area *area = &p->areas[p->values[over].area];
-            value->area = (int)(area - p->areas);
-            area->last = end > area->last ? end : area->last;
-        } else {
-            value->area = add_area(p, value_bytes(value), s, end);
-        }
+        int over = value->grows_from != NO_NODE ? value->grows_from
+                                                : overwritten(p, &p->steps[s]);
+        value->area = over != NO_NODE ? share_area(p, p->values[over].area, end)
+                                      : add_area(p, value_bytes(value), s, end);
     }
 }
 
 /* Gradient of a value: from the backward pass of its last reader to that of its maker. For a kind
- * that works in place and is the only reader of its source, both gradients share one area. */
+ * that works in place and is the only reader of its source, both gradients share one area; so do
+ * those of a growing map. */
 static void place_gradients(struct program *p)
 {
     for (int s = p->step_count - 1; s >= 0; s--) {
@@ -241,16 +248,13 @@ static void place_gradients(struct program *p)
             if (!source || !source->needs_grad || source->grad_area != NO_AREA)
                 continue;
             int end = source->step >= 0 ? backward_time(p, source->step) : 2 * p->step_count;
-            bool shares = i == 0 && op_in_place(step->node->desc.kind) &&
-                          step->node->desc.kind != OP_ADD && source->consumers == 1 &&
-                          !source->is_output;
-            if (shares) {
-                source->grad_area = value->grad_area;
-                struct arena_area *area = &p->areas[value->grad_area];
-                area->last = end > area->last ? end : area->last;
-            } else {
-                source->grad_area = add_area(p, value_bytes(source), backward_time(p, s), end);
-            }
+            bool in_place = i == 0 && op_in_place(step->node->desc.kind) &&
+                            step->node->desc.kind != OP_ADD && source->consumers == 1 &&
+                            !source->is_output;
+            bool grown = i == 0 && value->grows_from == step->src[0];
+            source->grad_area =
+                in_place || grown ? share_area(p, value->grad_area, end)
+                                  : add_area(p, value_bytes(source), backward_time(p, s), end);
         }
     }
 }
@@ -371,6 +375,7 @@ static enum status prepare_lists(struct program *p, const struct program_request
         struct value *value = &p->values[i];
         value->step = value->last_consumer = -1;
         value->area = value->grad_area = NO_AREA;
+        value->grows_from = NO_NODE;
         if (i < net->count) {
             value->shape = net->nodes[i].desc.dst;
             value->shape.n = p->batch;
@@ -385,6 +390,7 @@ static enum status compile(struct program *p, const struct program_request *requ
     select_values(p);
     TRY(make_steps(p, request));
     TRY(mark_gradients(p, request));
+    program_mark_growth(p, request->impl);
     for (int s = 0; s < p->step_count; s++)
         TRY(plan_step(p, &p->steps[s], request));
     TRY(allocate(p));

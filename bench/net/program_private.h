@@ -16,6 +16,8 @@ struct value {
     int consumers;       /* steps that read it */
     int last_consumer;   /* the last of them; -1 */
     int area, grad_area; /* indices into areas; NO_AREA */
+    int width;           /* channels of the growing map that it is a view of; 0: dense */
+    int grows_from;      /* value that it appends to in the same area; NO_NODE */
     struct tensor shape; /* with the program's batch size */
 };
 
@@ -47,6 +49,9 @@ struct program {
     int32_t *labels;
     float *loss_gradient;     /* 1/batch for each sample */
 };
+
+/* Marks values that are views of a growing map (width, grows_from). */
+void program_mark_growth(struct program *program, const struct impl *impl);
 
 /* Tensor of a value, or of its gradient, in the slab; data NULL when it has no area. */
 struct tensor program_value(const struct program *program, int value);

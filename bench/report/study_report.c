@@ -22,7 +22,8 @@ struct report {
     struct table *tables[STUDY_TABLE_COUNT];
     char folder[PATH_SIZE], plots[PATH_SIZE]; /* results/STUDY, plots/out/STUDY */
     bool drawn;
-    char note[256]; /* why no plot was drawn */
+    char note[256];          /* why no plot was drawn */
+    enum status draw_status; /* a failure there must not keep the tables back */
 };
 
 /* The tables that people are shown; the others are files only. */
@@ -109,8 +110,11 @@ static enum status draw(struct report *r)
     char data[PATH_SIZE + 8];
     snprintf(data, sizeof data, "%s/plots", r->folder);
     TRY(study_plots_write(&r->data, &r->latency, data));
-    return study_plots_draw(data, r->plots, r->latency.count > 0, &r->drawn, r->note,
-                            sizeof r->note);
+    r->draw_status = study_plots_draw(data, r->plots, r->latency.count > 0, &r->drawn, r->note,
+                                      sizeof r->note);
+    if (r->draw_status != OK)
+        snprintf(r->note, sizeof r->note, "%s", fail_text());
+    return OK;
 }
 
 /* How many cells are in which state, when not all are done. */
@@ -256,6 +260,8 @@ static enum status report_all(struct report *r)
     TRY(draw(r));
     TRY(save_markdown(r));
     TRY(print(r));
+    if (r->draw_status != OK)
+        return fail(r->draw_status, "%s", r->note);
     if (r->note[0] && r->options->talk)
         fprintf(r->options->talk, "%s\n", r->note);
     return OK;

@@ -51,7 +51,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case KEY_FORMAT:
         return option_error(table_format_parse(arg, &o->format));
     default:
-        return ARGP_ERR_UNKNOWN;
+        return option_unknown(key, arg);
     }
 }
 

@@ -49,7 +49,7 @@ struct work {
     json_t *left_out; /* what is not in the tables, and why */
 };
 
-enum { KEY_INPUT = 1000, KEY_CLASSES, KEY_TRAIN, KEY_SAMPLES, KEY_SECONDS, KEY_FORMAT, KEY_SEED,
+enum { KEY_INPUT = 1000, KEY_CLASSES, KEY_TRAIN, KEY_NO_FUSE, KEY_SAMPLES, KEY_SECONDS, KEY_FORMAT, KEY_SEED,
        KEY_STORE, KEY_STUDY, KEY_PROBE };
 
 static const struct argp_option options[] = {
@@ -62,6 +62,7 @@ static const struct argp_option options[] = {
     {"input", KEY_INPUT, "N|HxW", 0, "input pixels (the network's own size)", 0},
     {"classes", KEY_CLASSES, "N", 0, "outputs of the classifier (1000)", 0},
     {"train", KEY_TRAIN, NULL, 0, "time a training step: forward, backward, update", 0},
+    {"no-fuse", KEY_NO_FUSE, NULL, 0, "primitive operations only", 0},
     {"samples", KEY_SAMPLES, "N", 0, "samples of each row (64; without limit when only --seconds is "
      "given). p90 needs 64, p95 130, p99 662", 0},
     {"seconds", KEY_SECONDS, "S", 0, "time on one row after which it gets no more samples, but at "
@@ -95,6 +96,9 @@ static enum status parse_option(struct settings *s, int key, char *value)
         return option_int("--classes", value, 1, 1000000, &shape->classes);
     case KEY_TRAIN:
         shape->train = true;
+        return OK;
+    case KEY_NO_FUSE:
+        shape->compose = true;
         return OK;
     case KEY_SAMPLES:
         s->samples_given = true;
@@ -221,7 +225,8 @@ static enum status prepare_network(struct work *work, const struct group *group,
         names[i] = s->impls[i]->name;
     }
     for (int i = 0; s->shape.train && i < s->impl_count; i++)
-        TRY(latency_ask_training(&slot_of(work, group, attention, i)->program, answers[i]));
+        TRY(latency_ask_training(&slot_of(work, group, attention, i)->program, work->ctx[i],
+                                 answers[i]));
     latency_compare(answers, names, s->impl_count);
     for (int i = 0; i < s->impl_count; i++)
         if (!answers[i]->ok)

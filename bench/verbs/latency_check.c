@@ -65,68 +65,6 @@ static enum status keep_gradients(const struct params *params, struct latency_an
     return OK;
 }
 
-static enum status ask_inference(const struct latency_program *program, struct impl_ctx *ctx,
-                                 struct latency_answer *answer)
-{
-    struct latency_shape shape = *program->shape;
-    struct latency_program inference;
-    shape.train = false;
-    enum status status =
-        latency_program_make(&inference, program->network, program->impl, ctx, &shape);
-    if (status == OK)
-        status = latency_program_run(&inference);
-    if (status == OK)
-        status = keep_logits(inference.program, answer);
-    latency_program_free(&inference);
-    return status;
-}
-
-static enum status train_once(struct latency_program *program, struct latency_answer *answer)
-{
-    program_set_step(program->program, program->shape->seed, 0);
-    TRY(program_forward(program->program));
-    TRY(program_backward(program->program));
-    size_t batch = (size_t)program->shape->batch;
-    TRY(keep(answer, 1, batch));
-    memcpy(answer->part[1], program_losses(program->program), batch * sizeof(float));
-    return keep_gradients(program->network->net->params, answer);
-}
-
-/* A fault is the answer's; only a lack of memory is everybody's. */
-static enum status note_fault(enum status status, struct latency_answer *answer)
-{
-    if (status != OK && status != ERR_MEMORY)
-        reject(answer, "%s", fail_text());
-    return status == ERR_MEMORY ? status : OK;
-}
-
-enum status latency_ask(struct latency_program *program, struct impl_ctx *ctx,
-                        struct latency_answer *answer)
-{
-    *answer = (struct latency_answer){.ok = true};
-    if (program->shape->train)
-        return note_fault(ask_inference(program, ctx, answer), answer);
-    enum status status = latency_program_run(program);
-    if (status == OK)
-        status = keep_logits(program->program, answer);
-    return note_fault(status, answer);
-}
-
-enum status latency_ask_training(struct latency_program *program, struct latency_answer *answer)
-{
-    return answer->ok ? note_fault(train_once(program, answer), answer) : OK;
-}
-
-static void check_finite(struct latency_answer *answer)
-{
-    for (int p = 0; p < ANSWER_PARTS && answer->ok; p++)
-        for (size_t i = 0; i < answer->count[p]; i++)
-            if (!isfinite(answer->part[p][i])) {
-                reject(answer, "%s are not finite", parts[p].name);
-                return;
-            }
-}
-
 /* |a - b| / |b| in the 2-norm; 0 for two vectors of zeros. */
 static double distance(const float *a, const float *b, size_t count)
 {
@@ -149,6 +87,114 @@ static int first_difference(const struct latency_answer *a, const struct latency
             return p;
     }
     return ANSWER_PARTS;
+}
+
+/* Logits of inference, fused or composed: by the program itself where it is of that kind. */
+static enum status ask_logits(struct latency_program *program, struct impl_ctx *ctx, bool compose,
+                              struct latency_answer *answer)
+{
+    struct latency_shape shape = *program->shape;
+    struct latency_program other;
+    if (!shape.train && shape.compose == compose) {
+        TRY(latency_program_run(program));
+        return keep_logits(program->program, answer);
+    }
+    shape.train = false;
+    shape.compose = compose;
+    enum status status =
+        latency_program_make(&other, program->network, program->impl, ctx, &shape);
+    if (status == OK)
+        status = latency_program_run(&other);
+    if (status == OK)
+        status = keep_logits(other.program, answer);
+    latency_program_free(&other);
+    return status;
+}
+
+/* Losses and gradients of one training step. */
+static enum status ask_step(const struct latency_program *program, struct latency_answer *answer)
+{
+    program_set_step(program->program, program->shape->seed, 0);
+    TRY(program_forward(program->program));
+    TRY(program_backward(program->program));
+    size_t batch = (size_t)program->shape->batch;
+    TRY(keep(answer, 1, batch));
+    memcpy(answer->part[1], program_losses(program->program), batch * sizeof(float));
+    return keep_gradients(program->network->net->params, answer);
+}
+
+static enum status ask_composed_step(const struct latency_program *program, struct impl_ctx *ctx,
+                                     struct latency_answer *answer)
+{
+    struct latency_shape shape = *program->shape;
+    struct latency_program composed;
+    shape.compose = true;
+    enum status status =
+        latency_program_make(&composed, program->network, program->impl, ctx, &shape);
+    if (status == OK)
+        status = ask_step(&composed, answer);
+    latency_program_free(&composed);
+    return status;
+}
+
+/* A fault is the answer's; only a lack of memory is everybody's. */
+static enum status note_fault(enum status status, struct latency_answer *answer)
+{
+    if (status != OK && status != ERR_MEMORY)
+        reject(answer, "%s", fail_text());
+    return status == ERR_MEMORY ? status : OK;
+}
+
+/* Rejects an answer of fused operations that is not that of their composition. */
+static void compare_composed(struct latency_answer *answer, const struct latency_answer *composed)
+{
+    for (int p = 0; p < ANSWER_PARTS && answer->ok; p++) {
+        if (!composed->part[p])
+            continue;
+        double by = distance(answer->part[p], composed->part[p], answer->count[p]);
+        if (!(by <= parts[p].bound))
+            reject(answer, "fused operations: %s differ from those of the composition by %.2g "
+                   "(relative 2-norm, bound %g)", parts[p].name, by, parts[p].bound);
+    }
+}
+
+enum status latency_ask(struct latency_program *program, struct impl_ctx *ctx,
+                        struct latency_answer *answer)
+{
+    struct latency_answer composed = {.ok = true};
+    *answer = (struct latency_answer){.ok = true};
+    enum status status = ask_logits(program, ctx, program->shape->compose, answer);
+    if (status == OK && !program->shape->compose)
+        status = ask_logits(program, ctx, true, &composed);
+    if (status == OK)
+        compare_composed(answer, &composed);
+    latency_answer_free(&composed);
+    return note_fault(status, answer);
+}
+
+enum status latency_ask_training(struct latency_program *program, struct impl_ctx *ctx,
+                                 struct latency_answer *answer)
+{
+    struct latency_answer composed = {.ok = true};
+    if (!answer->ok)
+        return OK;
+    enum status status = ask_step(program, answer);
+    if (status == OK && !program->shape->compose)
+        status = ask_composed_step(program, ctx, &composed);
+    if (status == OK)
+        compare_composed(answer, &composed);
+    latency_answer_free(&composed);
+    return note_fault(status, answer);
+}
+
+static void check_finite(struct latency_answer *answer)
+{
+    for (int p = 0; p < ANSWER_PARTS && answer->ok; p++)
+        for (size_t i = 0; i < answer->count[p]; i++)
+            if (!isfinite(answer->part[p][i])) {
+                reject(answer, "%s are not finite", parts[p].name);
+                return;
+            }
 }
 
 static int count_friends(struct latency_answer *const *answers, int count, int i)

@@ -2,6 +2,7 @@
 #include "bench/verbs/latency_work.h"
 
 #include "bench/measure/clock.h"
+#include "bench/net/fuse.h"
 #include "bench/transfer/arm.h"
 #include "impls/base/random.h"
 
@@ -24,9 +25,6 @@ static enum status make_network(struct latency_network *network, const char *mod
         spec->input_w = shape->input_w;
     }
     TRY(model_build(spec, &network->net));
-    network->lowered = net_lower(network->net);
-    if (!network->lowered)
-        return network->net->error != OK ? network->net->error : ERR_MEMORY;
     struct params *params = network->net->params;
     TRY(params_scheme(params, model_default_scheme(spec)));
     params_init(params, shape->seed);
@@ -48,9 +46,8 @@ enum status latency_network_make(struct latency_network *network, const char *mo
 
 void latency_network_free(struct latency_network *network)
 {
-    net_free(network->lowered);
     net_free(network->net);
-    network->lowered = network->net = NULL;
+    network->net = NULL;
 }
 
 static void list_kernels(const struct program *program, char *text, size_t size)
@@ -83,10 +80,14 @@ enum status latency_program_make(struct latency_program *program,
                                  struct impl_ctx *ctx, const struct latency_shape *shape)
 {
     *program = (struct latency_program){.network = network, .impl = impl, .shape = shape};
-    struct program_request request = {.impl = impl, .ctx = ctx, .net = network->lowered,
+    int64_t start = clock_now_ns();
+    program->net = shape->compose ? net_lower(network->net)
+                                  : net_fuse(network->net, impl, ctx, shape->train);
+    if (!program->net)
+        return ERR_MEMORY;
+    struct program_request request = {.impl = impl, .ctx = ctx, .net = program->net,
                                       .batch = shape->batch, .train = shape->train,
                                       .loss = shape->train};
-    int64_t start = clock_now_ns();
     TRY(program_compile(&program->program, &request));
     program->compile_ms = ms_since(start);
     list_kernels(program->program, program->how, sizeof program->how);
@@ -111,5 +112,7 @@ enum status latency_program_run(void *context)
 void latency_program_free(struct latency_program *program)
 {
     program_free(program->program);
+    net_free(program->net);
     program->program = NULL;
+    program->net = NULL;
 }

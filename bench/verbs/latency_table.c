@@ -11,6 +11,7 @@ static const struct table_column row_columns[] = {
     {.name = "attention"},
     {.name = "impl"},
     {.name = "how", .audience = TABLE_MACHINES},
+    {.name = "fused", .audience = TABLE_MACHINES},
     {.name = "dtype", .audience = TABLE_MACHINES},
     {.name = "batch"},
     {.name = "input_h", .audience = TABLE_MACHINES},
@@ -110,6 +111,7 @@ static void add_subject(struct table *table, const struct latency_entry *entry)
     table_text(table, "attention", network->attention);
     table_text(table, "impl", program->impl->name);
     table_text(table, "how", program->how);
+    table_bool(table, "fused", !shape->compose);
     table_text(table, "dtype", "f32");
     table_number(table, "batch", shape->batch);
     table_number(table, "input_h", network->spec.input_h);

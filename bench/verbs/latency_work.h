@@ -15,14 +15,15 @@ struct latency_shape {
     int input_h, input_w; /* 0: the network's own size */
     int classes;
     bool train;
+    bool compose;         /* primitive operations only, nothing fused */
     uint64_t seed;        /* of weights, inputs, labels and the order within a round */
 };
 
-/* A model with one attention, described, lowered and initialised; shared by implementations. */
+/* A model with one attention, described and initialised; shared by implementations. */
 struct latency_network {
     const char *attention;    /* as asked for */
-    struct model_spec spec;   /* the networks point into it */
-    struct net *net, *lowered;
+    struct model_spec spec;   /* the network points into it */
+    struct net *net;
     double load_ms;           /* of building and drawing the weights */
 };
 
@@ -35,6 +36,7 @@ void latency_network_free(struct latency_network *network);
 struct latency_program {
     const struct latency_network *network;
     const struct impl *impl;
+    struct net *net;          /* as this implementation runs it: fused, or primitives only */
     struct program *program;
     const struct latency_shape *shape;
     uint64_t step;
@@ -65,14 +67,16 @@ struct latency_answer {
     char reason[256];          /* when it is not ok */
 };
 
-/* Asks a program made ready for its logits: one of training by an inference program of its own.
+/* Asks a program made ready for its logits (one of training by an inference program of its own),
+ * and, where operations are fused, compares them with those of the composition of primitives.
  * Faults end up in the answer; ERR_MEMORY is the only status. */
 enum status latency_ask(struct latency_program *program, struct impl_ctx *ctx,
                         struct latency_answer *answer);
 
-/* Adds losses and gradients of one training step, without an update. It moves the running
+/* The same for losses and gradients of one training step, without an update. It moves the running
  * statistics, which all implementations share: to be called when all have been asked for logits. */
-enum status latency_ask_training(struct latency_program *program, struct latency_answer *answer);
+enum status latency_ask_training(struct latency_program *program, struct impl_ctx *ctx,
+                                 struct latency_answer *answer);
 
 /* Clears `ok`, with the reason, wherever an answer is not finite or does not agree with the others:
  * the one that most agree with is right; when no two agree, all are out. names[count] are those of

@@ -71,7 +71,7 @@ static enum status parse_key(struct options *o, int key, char *arg)
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     enum status status = parse_key(state->input, key, arg);
-    return status == ERR_UNSUPPORTED ? ARGP_ERR_UNKNOWN : option_error(status);
+    return status == ERR_UNSUPPORTED ? option_unknown(key, arg) : option_error(status);
 }
 
 /* One image from C,H,W planes to H,W,C pixels. */

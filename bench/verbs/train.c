@@ -87,7 +87,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return option_error(
             train_settings_set(&o->settings, fields[key - KEY_FIRST_SETTING].option, arg));
     enum status status = parse_own(o, key, arg);
-    return status == ERR_UNSUPPORTED ? ARGP_ERR_UNKNOWN : option_error(status);
+    return status == ERR_UNSUPPORTED ? option_unknown(key, arg) : option_error(status);
 }
 
 static void list_keys(struct argp_option *keys)

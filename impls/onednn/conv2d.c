@@ -79,7 +79,7 @@ static enum status or_direct(enum status status, struct shim_prim *prim)
 {
     if (status != ERR_UNSUPPORTED)
         return status;
-    snprintf(prim->name, sizeof prim->name, "own direct (guard: ref)");
+    snprintf(prim->name, sizeof prim->name, "own direct (guard: none fit)");
     return OK;
 }
 

@@ -1,0 +1,87 @@
+/* How far a study is: see study_status.h. */
+#include "bench/report/study_status.h"
+
+#include <string.h>
+
+static const struct table_column count_columns[] = {
+    {.name = "cells"}, {.name = "all"},     {.name = "done"},
+    {.name = "diverged", .title = "of these diverged"},
+    {.name = "older", .title = "of these by other code"},
+    {.name = "running"}, {.name = "stale", .title = "worker died"}, {.name = "pending"},
+    {.name = "failed"},
+};
+
+static const struct table_column fault_columns[] = {
+    {.name = "network"}, {.name = "attention"}, {.name = "cells"}, {.name = "seed"},
+    {.name = "state"},   {.name = "attempts"},  {.name = "reason"}, {.name = "key"},
+};
+
+#define COUNT(columns) ((int)(sizeof(columns) / sizeof((columns)[0])))
+
+static const char *kind_name(const struct cell *cell)
+{
+    return cell->role == ROLE_SOURCE ? "source" : transfer_name(cell->settings.transfer);
+}
+
+/* One row for the cells of that kind; NULL: of all kinds. */
+static void put_counts(struct table *table, const struct study_data *data, const char *kind)
+{
+    int state[STATE_COUNT] = {0}, all = 0, diverged = 0, older = 0, stale = 0;
+    for (int i = 0; i < data->rows.count; i++) {
+        const struct store_row *row = &data->rows.rows[i];
+        if (kind && strcmp(kind, kind_name(&row->cell)) != 0)
+            continue;
+        all++;
+        state[row->state]++;
+        stale += row->stale;
+        older += study_data_is_older(row);
+        diverged += data->results[i] && data->results[i]->diverged;
+    }
+    if (all == 0)
+        return;
+    table_row(table);
+    table_text(table, "cells", kind ? kind : "all");
+    table_number(table, "all", all);
+    table_number(table, "done", state[STATE_DONE]);
+    table_number(table, "diverged", diverged);
+    table_number(table, "older", older);
+    table_number(table, "running", state[STATE_RUNNING] - stale);
+    table_number(table, "stale", stale);
+    table_number(table, "pending", state[STATE_PENDING]);
+    table_number(table, "failed", state[STATE_FAILED]);
+}
+
+struct table *study_status_counts(const struct study_data *data)
+{
+    char title[128];
+    snprintf(title, sizeof title, "Study %s", data->name);
+    struct table *table = table_new("status", title, count_columns, COUNT(count_columns));
+    put_counts(table, data, "source");
+    for (int i = 0; i < data->arms.count; i++)
+        put_counts(table, data, data->arms.text[i]);
+    put_counts(table, data, NULL);
+    return table;
+}
+
+struct table *study_status_faults(const struct study_data *data)
+{
+    struct table *table = table_new("faults", "Cells without a number", fault_columns,
+                                    COUNT(fault_columns));
+    for (int i = 0; i < data->rows.count; i++) {
+        const struct store_row *row = &data->rows.rows[i];
+        bool diverged = data->results[i] && data->results[i]->diverged;
+        if (row->state != STATE_FAILED && !row->stale && !diverged)
+            continue;
+        table_row(table);
+        table_text(table, "network", row->cell.settings.model);
+        table_text(table, "attention", row->cell.settings.attention);
+        table_text(table, "cells", kind_name(&row->cell));
+        table_printf(table, "seed", "%llu", (unsigned long long)row->cell.settings.seed);
+        table_text(table, "state", diverged ? "diverged" : row->stale ? "worker died"
+                                                                      : "failed");
+        table_number(table, "attempts", row->attempts);
+        table_text(table, "reason", diverged ? row->diverged : row->error);
+        table_text(table, "key", row->cell.key);
+    }
+    return table;
+}

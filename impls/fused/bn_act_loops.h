@@ -1,0 +1,203 @@
+/* The loops of bn_act_part.h, to be included by one source file per instruction set, which defines
+ * BN_LOOPS as the name of its table. Plain loops over contiguous columns, for the compiler to turn
+ * into vectors. `omp simd` says that two maps are the same memory or do not overlap: y may be x or
+ * the shortcut. A column's operations and their order do not depend on the instruction set, and
+ * ISO C forbids the compiler to contract them, so all tables give the same bits.
+ *
+ * Why one pass is enough for mean and variance: within a run of BN_RUN rows, values are taken
+ * relative to the run's first row. With z that row, m the run's mean and n its rows, the sum of
+ * (x-z)^2 is the wanted sum of (x-m)^2 plus n (m-z)^2; but z is itself one of the n values, so
+ * (m-z)^2 is at most (n-1)/n of the wanted sum, and the difference loses at most a factor of n
+ * however far the mean is from zero. Runs join in double precision. */
+#include "impls/fused/bn_act_part.h"
+
+#include <string.h>
+
+enum { STATISTICS_ROWS = 8, SUMS_ROWS = 4 };
+
+static float *row_of(const struct bn_map *map, size_t row)
+{
+    return map->data + row * map->stride;
+}
+
+/* ---- statistics ---- */
+
+static void add_eight_rows(const float *x, size_t stride, const float *zero, size_t columns,
+                           float *sum, float *squares)
+{
+#pragma omp simd
+    for (size_t i = 0; i < columns; i++) {
+        float a = x[i] - zero[i], b = x[stride + i] - zero[i];
+        float c = x[2 * stride + i] - zero[i], d = x[3 * stride + i] - zero[i];
+        float e = x[4 * stride + i] - zero[i], f = x[5 * stride + i] - zero[i];
+        float g = x[6 * stride + i] - zero[i], h = x[7 * stride + i] - zero[i];
+        sum[i] += ((a + b) + (c + d)) + ((e + f) + (g + h));
+        squares[i] += ((a * a + b * b) + (c * c + d * d)) + ((e * e + f * f) + (g * g + h * h));
+    }
+}
+
+static void add_row(const float *x, const float *zero, size_t columns, float *sum, float *squares)
+{
+#pragma omp simd
+    for (size_t i = 0; i < columns; i++) {
+        float a = x[i] - zero[i];
+        sum[i] += a;
+        squares[i] += a * a;
+    }
+}
+
+/* A run's sums, relative to `zero`, join the totals, which are relative to the origin. */
+static void join_run(const struct bn_part *p, const float *zero, size_t rows, const float *sum,
+                     const float *squares)
+{
+    double *total = p->sum[0], *total_squares = p->sum[1], n = (double)rows;
+    const float *origin = p->origin;
+#pragma omp simd
+    for (size_t i = 0; i < p->columns; i++) {
+        double away = (double)zero[i] - (double)origin[i], s = (double)sum[i];
+        total[i] += s + n * away;
+        total_squares[i] += (double)squares[i] + away * (2 * s + n * away);
+    }
+}
+
+static void statistics_run(const struct bn_part *p, size_t first, size_t rows)
+{
+    float sum[BN_COLUMNS], squares[BN_COLUMNS];
+    const float *zero = row_of(&p->x, first);
+    size_t r = 0;
+    memset(sum, 0, p->columns * sizeof *sum);
+    memset(squares, 0, p->columns * sizeof *squares);
+    for (; r + STATISTICS_ROWS <= rows; r += STATISTICS_ROWS)
+        add_eight_rows(row_of(&p->x, first + r), p->x.stride, zero, p->columns, sum, squares);
+    for (; r < rows; r++)
+        add_row(row_of(&p->x, first + r), zero, p->columns, sum, squares);
+    join_run(p, zero, rows, sum, squares);
+}
+
+static void statistics(const struct bn_part *p)
+{
+    for (size_t r = 0; r < p->rows; r += BN_RUN)
+        statistics_run(p, r, p->rows - r < BN_RUN ? p->rows - r : BN_RUN);
+}
+
+/* ---- forward ---- */
+
+static void forward(const struct bn_part *p)
+{
+    const float *mean = p->mean, *scale = p->scale, *shift = p->shift, floor = p->floor;
+    for (size_t r = 0; r < p->rows; r++) {
+        const float *x = row_of(&p->x, r), *shortcut = row_of(&p->shortcut, r);
+        float *y = row_of(&p->y, r);
+#pragma omp simd
+        for (size_t i = 0; i < p->columns; i++) {
+            float v = ((x[i] - mean[i]) * scale[i] + shift[i]) + shortcut[i];
+            y[i] = v <= floor ? floor : v;
+        }
+    }
+}
+
+/* ---- backward ---- */
+
+static void add_gradient_rows(const struct bn_part *p, size_t row, float *sum, float *dot)
+{
+    const float *x = row_of(&p->x, row), *y = row_of(&p->y, row), *dy = row_of(&p->dy, row);
+    const float *mean = p->mean, floor = p->floor;
+    size_t sx = p->x.stride, sy = p->y.stride, sdy = p->dy.stride;
+#pragma omp simd
+    for (size_t i = 0; i < p->columns; i++) {
+        float a = y[i] <= floor ? 0.0f : dy[i];
+        float b = y[sy + i] <= floor ? 0.0f : dy[sdy + i];
+        float c = y[2 * sy + i] <= floor ? 0.0f : dy[2 * sdy + i];
+        float d = y[3 * sy + i] <= floor ? 0.0f : dy[3 * sdy + i];
+        sum[i] += (a + b) + (c + d);
+        dot[i] += (a * (x[i] - mean[i]) + b * (x[sx + i] - mean[i])) +
+                  (c * (x[2 * sx + i] - mean[i]) + d * (x[3 * sx + i] - mean[i]));
+    }
+}
+
+static void add_gradient_row(const struct bn_part *p, size_t row, float *sum, float *dot)
+{
+    const float *x = row_of(&p->x, row), *y = row_of(&p->y, row), *dy = row_of(&p->dy, row);
+    const float *mean = p->mean, floor = p->floor;
+#pragma omp simd
+    for (size_t i = 0; i < p->columns; i++) {
+        float g = y[i] <= floor ? 0.0f : dy[i];
+        sum[i] += g;
+        dot[i] += g * (x[i] - mean[i]);
+    }
+}
+
+static void mask_row(const float *y, const float *dy, const float *old, float floor,
+                     size_t columns, float *to)
+{
+#pragma omp simd
+    for (size_t i = 0; i < columns; i++)
+        to[i] = (y[i] <= floor ? 0.0f : dy[i]) + old[i];
+}
+
+/* Rows that were just read are still in the first-level cache. */
+static void store_masked(const struct bn_part *p, size_t row, size_t rows)
+{
+    for (size_t r = row; p->masked.data && r < row + rows; r++)
+        mask_row(row_of(&p->y, r), row_of(&p->dy, r), row_of(&p->old_dshortcut, r), p->floor,
+                 p->columns, row_of(&p->masked, r));
+}
+
+static void sums_run(const struct bn_part *p, size_t first, size_t rows)
+{
+    float sum[BN_COLUMNS], dot[BN_COLUMNS];
+    size_t r = 0;
+    memset(sum, 0, p->columns * sizeof *sum);
+    memset(dot, 0, p->columns * sizeof *dot);
+    for (; r + SUMS_ROWS <= rows; r += SUMS_ROWS) {
+        add_gradient_rows(p, first + r, sum, dot);
+        store_masked(p, first + r, SUMS_ROWS);
+    }
+    for (; r < rows; r++) {
+        add_gradient_row(p, first + r, sum, dot);
+        store_masked(p, first + r, 1);
+    }
+    double *total = p->sum[0], *total_dot = p->sum[1];
+#pragma omp simd
+    for (size_t i = 0; i < p->columns; i++) {
+        total[i] += (double)sum[i];
+        total_dot[i] += (double)dot[i];
+    }
+}
+
+static void sums(const struct bn_part *p)
+{
+    for (size_t r = 0; r < p->rows; r += BN_RUN)
+        sums_run(p, r, p->rows - r < BN_RUN ? p->rows - r : BN_RUN);
+}
+
+static void backward(const struct bn_part *p)
+{
+    const float *mean = p->mean, *scale = p->scale, *shift = p->shift, *slope = p->slope;
+    const float floor = p->floor;
+    for (size_t r = 0; r < p->rows; r++) {
+        const float *x = row_of(&p->x, r), *y = row_of(&p->y, r), *dy = row_of(&p->dy, r);
+        const float *old = row_of(&p->old_dx, r);
+        float *dx = row_of(&p->dx, r);
+#pragma omp simd
+        for (size_t i = 0; i < p->columns; i++) {
+            float g = y[i] <= floor ? 0.0f : dy[i];
+            dx[i] = ((scale[i] * g - slope[i] * (x[i] - mean[i])) + shift[i]) + old[i];
+        }
+    }
+}
+
+static void pass(const struct bn_part *p)
+{
+    for (size_t r = 0; r < p->rows; r++)
+        mask_row(row_of(&p->y, r), row_of(&p->dy, r), row_of(&p->old_dshortcut, r), p->floor,
+                 p->columns, row_of(&p->dshortcut, r));
+}
+
+const struct bn_loops BN_LOOPS = {
+    .statistics = statistics,
+    .forward = forward,
+    .sums = sums,
+    .backward = backward,
+    .pass = pass,
+};
