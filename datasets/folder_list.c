@@ -133,7 +133,7 @@ static enum status add_class(struct classes *c, const char *dir, const char *par
     TRY(check_class_name(part, name));
     if (c->n == DATA_CLASSES_MAX)
         return fail(ERR_FORMAT, "%s has more than %d class folders", part, DATA_CLASSES_MAX);
-    snprintf(c->name[c->n++], DATA_NAME_MAX, "%s", name);
+    memcpy(c->name[c->n++], name, strlen(name) + 1);
     return OK;
 }
 

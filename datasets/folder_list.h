@@ -27,7 +27,7 @@ void folder_list_free(struct folder_list *list);
 /* `name` for a message: control bytes as '?'. */
 void folder_show_name(char *text, size_t size, const char *name);
 
-/* Appends `name` to a list of names, with ", " between, for a message; false when it has no room. */
+/* Appends `name` to a list of names, ", " between them, for a message; false without room. */
 bool folder_append_name(char *text, size_t size, const char *name);
 
 #endif

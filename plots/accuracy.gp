@@ -14,11 +14,8 @@ points = folder."/accuracy-points.dat"
 means = folder."/accuracy-means.dat"
 
 # One scale for all panels, so that they can be compared.
-stats points using 5 nooutput
-low = STATS_records > 0 ? STATS_min : 0
-high = STATS_records > 0 ? STATS_max : 100
-margin = 0.06 * (high - low) + 0.5
-set yrange [low - margin < 0 ? 0 : low - margin : high + 2.5 * margin]
+margin = 0.06 * (accuracy_high - accuracy_low) + 0.5
+set yrange [accuracy_low > margin ? accuracy_low - margin : 0 : accuracy_high + 2.5 * margin]
 set xrange [-0.5 : arms_count - 0.5]
 set xtics () scale 0
 do for [i = 1:arms_count] { set xtics add (arms[i] i - 1) }

@@ -8,13 +8,10 @@ eval set_size(320 * arms_count, 290 * panels_count + 45)
 set output target
 curves = folder."/curves.dat"
 
-stats curves using 3 nooutput
-low = STATS_records > 0 ? STATS_min : 0
-stats curves using 6 nooutput
-low = STATS_records > 0 && STATS_min < low ? STATS_min : low
-set yrange [10 * floor(low / 10) : 100]
+set yrange [10 * floor(curves_low / 10) : 100]
+set xrange [0 : epochs_high > 1 ? epochs_high : 1]
+set xtics epochs_high > 40 ? 10 * ceil(epochs_high / 40.0) : epochs_high > 10 ? 5 : 1
 set xlabel "epoch" offset 0,0.4
-set xtics autofreq
 set style fill transparent solid 0.18 noborder
 set key bottom right Left reverse samplen 2 font ",9"
 

@@ -11,9 +11,8 @@ eval set_size(width * columns, 380 * rows + 45)
 set output target
 data = folder."/latency.dat"
 
-stats data using 4 nooutput
 set logscale y 10
-set yrange [10 ** floor(log10(STATS_min) - 0.15) : STATS_max * 3]
+set yrange [10 ** floor(log10(latency_low) - 0.15) : latency_high * 3]
 set xrange [-0.6 : latency_impls_count - 0.4]
 set xtics () scale 0
 do for [i = 1:latency_impls_count] { set xtics add (latency_impls[i] i - 1) }

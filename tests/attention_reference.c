@@ -94,35 +94,35 @@ static void channel_gate(struct reference *r, const double *x, int n)
     }
 }
 
-/* Plane `plane` of the map of one image, at pixel (i, j); zero outside. */
-static double plane_at(const struct reference *r, const double *x, int n, int plane, int i, int j)
+/* What the convolution sees of one pixel. */
+static void pool_channels(const struct reference *r, const double *x, double plane[2])
 {
     const struct reference_form *f = &r->form;
     double mean = 0, max = -INFINITY, reduced = 0;
-    if (i < 0 || j < 0 || i >= r->h || j >= r->w)
-        return 0;
     for (int k = 0; k < r->c; k++) {
-        double v = x[((n * r->h + i) * r->w + j) * r->c + k];
-        mean += v / r->c;
-        max = fmax(max, v);
-        reduced += r->value[REFERENCE_REDUCE][k] * v;
+        mean += x[k] / r->c;
+        max = fmax(max, x[k]);
+        reduced += r->value[REFERENCE_REDUCE][k] * x[k];
     }
-    if (f->spool == 'r')
-        return reduced;
-    if (f->spool == 'h')
-        return 0.5 * mean + 0.5 * max;
-    return (plane == 0) == f->mean_first ? mean : max;
+    plane[0] = f->spool == 'r'   ? reduced
+               : f->spool == 'h' ? 0.5 * mean + 0.5 * max
+               : f->mean_first   ? mean
+                                 : max;
+    plane[1] = f->mean_first ? max : mean;
 }
 
-static double convolve(const struct reference *r, const double *x, int n, int i, int j)
+/* The convolution at pixel (i, j) of an image; zeros outside. */
+static double convolve(const struct reference *r, const double (*plane)[2], int i, int j)
 {
     int k = r->form.k, half = k / 2;
     double sum = r->form.conv_bias ? r->value[REFERENCE_CONV_BIAS][0] : 0;
-    for (int plane = 0; plane < planes(&r->form); plane++)
+    for (int p = 0; p < planes(&r->form); p++)
         for (int u = 0; u < k; u++)
-            for (int v = 0; v < k; v++)
-                sum += r->value[REFERENCE_CONV][(plane * k + u) * k + v] *
-                       plane_at(r, x, n, plane, i + u - half, j + v - half);
+            for (int v = 0; v < k; v++) {
+                int y = i + u - half, x = j + v - half;
+                if (y >= 0 && x >= 0 && y < r->h && x < r->w)
+                    sum += r->value[REFERENCE_CONV][(p * k + u) * k + v] * plane[y * r->w + x][p];
+            }
     return sum;
 }
 
@@ -143,9 +143,13 @@ static void normalise(const struct reference *r, double *logit, int count)
 
 static void spatial_gate(struct reference *r, const double *x)
 {
-    int count = r->n * r->h * r->w;
+    int pixels = r->h * r->w, count = r->n * pixels;
+    double plane[REFERENCE_MOST][2];
     for (int p = 0; p < count; p++)
-        r->spatial_gate[p] = convolve(r, x, p / (r->h * r->w), p / r->w % r->h, p % r->w);
+        pool_channels(r, x + p * r->c, plane[p]);
+    for (int p = 0; p < count; p++)
+        r->spatial_gate[p] =
+            convolve(r, plane + p / pixels * pixels, p / r->w % r->h, p % r->w);
     if (r->form.bn)
         normalise(r, r->spatial_gate, count);
     for (int p = 0; p < count; p++)

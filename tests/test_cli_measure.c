@@ -1,56 +1,21 @@
 /* The verbs layers, latency and doctor from outside: what they print, what they refuse, and with
  * which exit status. Needs $CBAM_BENCH, the path of the program. */
 #include "impls/layer.h"
+#include "tests/command.h"
 #include "tests/temp_dir.h"
 
-#include <jansson.h>
 #include <math.h>
-#include <sys/wait.h>
 
-/* What a run gave. */
-struct outcome {
-    int status;       /* exit status; 128 + signal when it was killed */
-    char *out, *talk; /* standard output and error; owned */
-};
-
-static void outcome_free(struct outcome *outcome)
+/* Runs what has to succeed and print JSON; `environment` is put before the program. */
+static json_t *run_json(const char *environment, const char *arguments)
 {
-    free(outcome->out);
-    free(outcome->talk);
-}
-
-/* Runs the program by the shell; `environment` is put before it. */
-static struct outcome run(void **state, const char *environment, const char *arguments)
-{
-    struct outcome outcome;
-    size_t bytes;
-    char command[6000], out[1100], talk[1100];
-    const char *program = getenv("CBAM_BENCH");
-    if (!program) {
-        print_message("CBAM_BENCH is not set: skipped\n");
-        skip();
-    }
-    snprintf(out, sizeof out, "%s", temp_dir_file(state, "out"));
-    snprintf(talk, sizeof talk, "%s", temp_dir_file(state, "talk"));
-    snprintf(command, sizeof command, "%s '%s' %s >'%s' 2>'%s'", environment, program, arguments,
-             out, talk);
-    int code = system(command);
-    outcome.status = WIFEXITED(code) ? WEXITSTATUS(code) : 128 + WTERMSIG(code);
-    outcome.out = (char *)file_get(out, &bytes);
-    outcome.talk = (char *)file_get(talk, &bytes);
-    return outcome;
-}
-
-/* Runs what has to succeed and print JSON. */
-static json_t *run_json(void **state, const char *environment, const char *arguments)
-{
-    struct outcome outcome = run(state, environment, arguments);
-    json_error_t error;
-    json_t *json = json_loads(outcome.out, JSON_REJECT_DUPLICATES, &error);
-    if (outcome.status != 0 || !json)
-        fail_msg("%s: exit status %d, %s, said: %s", arguments, outcome.status,
-                 json ? "JSON" : error.text, outcome.talk);
-    outcome_free(&outcome);
+    struct command c;
+    command_need();
+    command_shell(&c, "%s \"$CBAM_BENCH\" %s", environment, arguments);
+    if (c.status != 0)
+        fail_msg("%s\nended with %d and said: %s", c.line, c.status, c.err);
+    json_t *json = command_json(&c);
+    command_free(&c);
     return json;
 }
 
@@ -62,14 +27,6 @@ static const char *text_of(const json_t *object, const char *key)
     return text;
 }
 
-static double number_of(const json_t *object, const char *key)
-{
-    const json_t *value = json_object_get(object, key);
-    if (!json_is_number(value))
-        fail_msg("no number '%s'", key);
-    return json_number_value(value);
-}
-
 static int count_impls(void)
 {
     int count = 0;
@@ -78,26 +35,22 @@ static int count_impls(void)
     return count;
 }
 
-/* One line on stderr that starts with the verb's name and holds `expected`; nothing on stdout. */
-static void assert_refused(void **state, const char *arguments, const char *expected)
+/* Refused as a matter of usage, in one line of that verb that says `expected`. */
+static void assert_refused(const char *verb, const char *arguments, const char *expected)
 {
-    struct outcome outcome = run(state, "", arguments);
-    const char *newline = strchr(outcome.talk, '\n');
-    bool one_line = newline && newline[1] == '\0';
-    if (outcome.status != 2 || !one_line || !strstr(outcome.talk, expected) ||
-        strncmp(outcome.talk, "cbam-bench ", 11) != 0 || outcome.out[0])
-        fail_msg("%s: exit status %d, said '%s', printed '%s', where '%s' was expected", arguments,
-                 outcome.status, outcome.talk, outcome.out, expected);
-    outcome_free(&outcome);
+    char start[64];
+    command_need();
+    snprintf(start, sizeof start, "cbam-bench %s: ", verb);
+    command_refused(2, start, expected, "%s %s", verb, arguments);
 }
 
 /* ---- layers ---- */
 
 static void check_layer_row(const json_t *row)
 {
-    double n = number_of(row, "n"), median = number_of(row, "median_ms");
+    double n = command_number(row, "n"), median = command_number(row, "median_ms");
     const json_t *samples = json_object_get(row, "samples_ms");
-    assert_true(n == 4 && median > 0 && number_of(row, "min_ms") <= median);
+    assert_true(n == 4 && median > 0 && command_number(row, "min_ms") <= median);
     assert_int_equal(json_array_size(samples), 4);
     assert_true(json_is_null(json_object_get(row, "p90_ms")));
     assert_null(json_object_get(row, "error"));
@@ -105,7 +58,7 @@ static void check_layer_row(const json_t *row)
     if (strncmp(text_of(row, "case"), "conv2d", 6) == 0) {
         double macs = 6 * 6 * 8 * 4 * 9 * (strcmp(text_of(row, "pass"), "bwd") == 0 ? 2 : 1);
         assert_string_equal(text_of(row, "check"), "exact");
-        assert_true(fabs(number_of(row, "gflops") * median * 1e6 / (2 * macs) - 1) < 1e-9);
+        assert_true(fabs(command_number(row, "gflops") * median * 1e6 / (2 * macs) - 1) < 1e-9);
     } else {
         assert_true(json_is_null(json_object_get(row, "gflops")));
     }
@@ -119,7 +72,7 @@ static void test_layers(void **state)
     snprintf(arguments, sizeof arguments,
              "layers --cases 'conv2d h6 w6 c4 oc8 k3 p1,%s' --pass fwd,bwd --threads 1 --samples 4 "
              "--min-ms 0.05 --format json", path);
-    json_t *json = run_json(state, "", arguments), *rows = json_object_get(json, "rows"), *row;
+    json_t *json = run_json("", arguments), *rows = json_object_get(json, "rows"), *row;
     size_t i;
     assert_int_equal(json_array_size(rows), 2 * 2 * count_impls());
     json_array_foreach(rows, i, row)
@@ -131,34 +84,38 @@ static void test_layers(void **state)
 
 static void test_layers_formats(void **state)
 {
+    (void)state;
     static const char *const form[][2] = {
         {"csv", "case,pass,impl,how,threads,n,median_ms,"}, {"md", "| case"}, {"text", "Layers\n"}};
     for (size_t i = 0; i < 3; i++) {
+        struct command c;
         char arguments[200];
         snprintf(arguments, sizeof arguments,
-                 "layers --cases 'relu n2 c9' --impl %s --threads 1 --samples 2 --min-ms 0 --format %s",
+                 "layers --cases 'relu n2 c9' --impl %s --threads 1 --samples 2 --min-ms 0 "
+                 "--format %s",
                  impls[0]->name, form[i][0]);
-        struct outcome outcome = run(state, "", arguments);
-        assert_int_equal(outcome.status, 0);
-        assert_int_equal(strncmp(outcome.out, form[i][1], strlen(form[i][1])), 0);
-        outcome_free(&outcome);
+        command_need();
+        command_ok(&c, "%s", arguments);
+        assert_int_equal(strncmp(c.out, form[i][1], strlen(form[i][1])), 0);
+        command_free(&c);
     }
 }
 
 static void test_layers_refuses(void **state)
 {
-    assert_refused(state, "layers", "--cases is needed");
-    assert_refused(state, "layers --cases no-such-file", "no-such-file");
-    assert_refused(state, "layers --cases 'conv2d n1 h2 w2 c4 oc4 k9'", "too small");
-    assert_refused(state, "layers --cases 'conv2d n1 oc4 z3'", "'z3'");
-    assert_refused(state, "layers --cases relu --impl mkl", "--impl");
-    assert_refused(state, "layers --cases relu --threads 0", "--threads");
-    assert_refused(state, "layers --cases relu --threads 99999", "--threads 99999");
-    assert_refused(state, "layers --cases relu --pass forward", "--pass forward");
-    assert_refused(state, "layers --cases relu --samples many", "--samples many");
-    assert_refused(state, "layers --cases relu --min-ms nan", "--min-ms nan");
-    assert_refused(state, "layers --cases relu --format xml", "--format xml");
-    assert_refused(state, "layers --cases relu more", "'more'");
+    (void)state;
+    assert_refused("layers", "", "--cases is needed");
+    assert_refused("layers", "--cases no-such-file", "no-such-file");
+    assert_refused("layers", "--cases 'conv2d n1 h2 w2 c4 oc4 k9'", "too small");
+    assert_refused("layers", "--cases 'conv2d n1 oc4 z3'", "'z3'");
+    assert_refused("layers", "--cases relu --impl mkl", "--impl");
+    assert_refused("layers", "--cases relu --threads 0", "--threads");
+    assert_refused("layers", "--cases relu --threads 99999", "--threads 99999");
+    assert_refused("layers", "--cases relu --pass forward", "--pass forward");
+    assert_refused("layers", "--cases relu --samples many", "--samples many");
+    assert_refused("layers", "--cases relu --min-ms nan", "--min-ms nan");
+    assert_refused("layers", "--cases relu --format xml", "--format xml");
+    assert_refused("layers", "--cases relu more", "'more'");
 }
 
 /* ---- latency ---- */
@@ -167,7 +124,7 @@ static void test_layers_refuses(void **state)
 
 static void check_latency_row(const json_t *row, const char *pass)
 {
-    double n = number_of(row, "n"), median = number_of(row, "median_ms"), total = 0;
+    double n = command_number(row, "n"), median = command_number(row, "median_ms"), total = 0;
     const json_t *samples = json_object_get(row, "samples_ms"), *sample;
     size_t i;
     json_array_foreach(samples, i, sample)
@@ -175,27 +132,28 @@ static void check_latency_row(const json_t *row, const char *pass)
     assert_string_equal(text_of(row, "pass"), pass);
     assert_string_equal(text_of(row, "dtype"), "f32");
     assert_string_equal(text_of(row, "model"), "resnet20");
-    assert_true(number_of(row, "batch") == 2 && number_of(row, "threads") == 1);
+    assert_true(command_number(row, "batch") == 2 && command_number(row, "threads") == 1);
     assert_true(n == 11 && json_array_size(samples) == 11);
-    assert_true(number_of(row, "p50_ms") == median && number_of(row, "min_ms") <= median);
+    assert_true(command_number(row, "p50_ms") == median && command_number(row, "min_ms") <= median);
     assert_true(json_is_null(json_object_get(row, "p99_ms")));
-    assert_true(number_of(row, "load_ms") > 0 && number_of(row, "first_ms") > 0);
-    assert_true(number_of(row, "peak_rss_mb") > 1);
-    assert_true(fabs(number_of(row, "images_per_s") * total / (11 * 2 * 1000) - 1) < 1e-9);
+    assert_true(command_number(row, "load_ms") > 0 && command_number(row, "first_ms") > 0);
+    assert_true(command_number(row, "peak_rss_mb") > 1);
+    assert_true(fabs(command_number(row, "images_per_s") * total / (11 * 2 * 1000) - 1) < 1e-9);
 }
 
 static void check_ratio(const json_t *ratio)
 {
-    double middle = number_of(ratio, "ratio");
+    double middle = command_number(ratio, "ratio");
     assert_string_equal(text_of(ratio, "base"), "none");
     assert_string_equal(text_of(ratio, "attention"), "cbam:r=8");
-    assert_true(number_of(ratio, "pairs") == 11 && middle > 0);
-    assert_true(number_of(ratio, "ratio_low") <= middle && number_of(ratio, "ratio_high") >= middle);
+    assert_true(command_number(ratio, "pairs") == 11 && middle > 0);
+    assert_true(command_number(ratio, "ratio_low") <= middle);
+    assert_true(command_number(ratio, "ratio_high") >= middle);
 }
 
-static void check_latency(void **state, const char *arguments, const char *pass)
+static void check_latency(const char *arguments, const char *pass)
 {
-    json_t *json = run_json(state, "", arguments), *rows = json_object_get(json, "rows");
+    json_t *json = run_json("", arguments), *rows = json_object_get(json, "rows");
     json_t *ratios = json_object_get(json, "ratios"), *item;
     size_t i;
     assert_int_equal(json_array_size(rows), 2 * count_impls());
@@ -210,26 +168,30 @@ static void check_latency(void **state, const char *arguments, const char *pass)
 
 static void test_latency(void **state)
 {
-    check_latency(state, TINY "--attention none,cbam:r=8 --samples 11 --format json", "inference");
-    check_latency(state, TINY "--attention none,cbam:r=8 --samples 11 --train --format json", "train");
+    (void)state;
+    check_latency(TINY "--attention none,cbam:r=8 --samples 11 --format json", "inference");
+    check_latency(TINY "--attention none,cbam:r=8 --samples 11 --train --format json", "train");
 }
 
 static void test_latency_text(void **state)
 {
-    struct outcome outcome = run(state, "", TINY "--attention none,se --samples 3");
-    assert_int_equal(outcome.status, 0);
-    assert_int_equal(strncmp(outcome.out, "Cost of attention\n", 18), 0);
-    assert_non_null(strstr(outcome.out, "n/a (n=3)"));
-    assert_non_null(strstr(outcome.out, "n/a (3 pairs)"));
-    outcome_free(&outcome);
+    (void)state;
+    struct command c;
+    command_need();
+    command_ok(&c, TINY "--attention none,se --samples 3");
+    assert_int_equal(strncmp(c.out, "Cost of attention\n", 18), 0);
+    assert_non_null(strstr(c.out, "n/a (n=3)"));
+    assert_non_null(strstr(c.out, "n/a (3 pairs)"));
+    command_free(&c);
 }
 
 static void test_latency_store(void **state)
 {
     char arguments[1300];
-    snprintf(arguments, sizeof arguments, TINY "--attention none --samples 3 --format json --impl %s "
-             "--store '%s' --study tiny", impls[0]->name, temp_dir_file(state, "store.sqlite"));
-    json_decref(run_json(state, "", arguments));
+    snprintf(arguments, sizeof arguments, TINY "--attention none --samples 3 --format json "
+             "--impl %s --store '%s' --study tiny", impls[0]->name,
+             temp_dir_file(state, "store.sqlite"));
+    json_decref(run_json("", arguments));
     size_t bytes;
     free(file_get(temp_dir_file(state, "store.sqlite"), &bytes));
     assert_true(bytes > 0);
@@ -237,15 +199,16 @@ static void test_latency_store(void **state)
 
 static void test_latency_refuses(void **state)
 {
-    assert_refused(state, "latency --model resnet9000", "resnet9000");
-    assert_refused(state, "latency --attention cbam:r=0", "r=0");
-    assert_refused(state, "latency --attention none,none", "twice");
-    assert_refused(state, "latency --batch 0", "--batch 0");
-    assert_refused(state, "latency --input 0x3", "--input");
-    assert_refused(state, "latency --threads -1", "--threads -1");
-    assert_refused(state, "latency --seconds x", "--seconds x");
-    assert_refused(state, "latency --store a.sqlite", "--study");
-    assert_refused(state, "latency --impl ,", "--impl");
+    (void)state;
+    assert_refused("latency", "--model resnet9000", "resnet9000");
+    assert_refused("latency", "--attention cbam:r=0", "r=0");
+    assert_refused("latency", "--attention none,none", "twice");
+    assert_refused("latency", "--batch 0", "--batch 0");
+    assert_refused("latency", "--input 0x3", "--input");
+    assert_refused("latency", "--threads -1", "--threads -1");
+    assert_refused("latency", "--seconds x", "--seconds x");
+    assert_refused("latency", "--store a.sqlite", "--study");
+    assert_refused("latency", "--impl ,", "--impl");
 }
 
 /* ---- doctor ---- */
@@ -262,7 +225,8 @@ static bool warns(const json_t *report, const char *word)
 
 static void test_doctor(void **state)
 {
-    json_t *report = run_json(state, "env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE "
+    (void)state;
+    json_t *report = run_json("env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE "
                               "-u ONEDNN_MAX_CPU_ISA -u DNNL_MAX_CPU_ISA", "doctor --format json");
     static const char *const sections[] = {"build", "machine", "threads", "quiet", "environment",
                                            "files"};
@@ -274,7 +238,7 @@ static void test_doctor(void **state)
         assert_true(text_of(section, "version")[0]);
     }
     const json_t *threads = json_object_get(report, "threads");
-    assert_true(number_of(threads, "available") >= 1);
+    assert_true(command_number(threads, "available") >= 1);
     assert_string_equal(text_of(threads, "runtime"), "libgomp");
     assert_true(json_is_true(json_object_get(threads, "flush_to_zero")));
     assert_false(warns(report, "OPENBLAS_CORETYPE") || warns(report, "ONEDNN_MAX_CPU_ISA"));
@@ -287,7 +251,8 @@ static void test_doctor(void **state)
 /* A set-up that holds the libraries back is named. */
 static void test_doctor_warns(void **state)
 {
-    json_t *report = run_json(state, "OPENBLAS_CORETYPE=Nehalem OPENBLAS_L2_SIZE=512 "
+    (void)state;
+    json_t *report = run_json("OPENBLAS_CORETYPE=Nehalem OPENBLAS_L2_SIZE=512 "
                               "ONEDNN_MAX_CPU_ISA=SSE41 ONEDNN_VERBOSE=0 OMP_WAIT_POLICY=active",
                               "doctor --format json");
     if (json_object_get(report, "openblas")) {
@@ -305,33 +270,36 @@ static void test_doctor_warns(void **state)
 
 static void test_doctor_text(void **state)
 {
-    struct outcome outcome = run(state, "PATH=/nowhere", "doctor");
-    assert_int_equal(outcome.status, 0);
-    assert_int_equal(strncmp(outcome.out, "build\n", 6), 0);
-    assert_non_null(strstr(outcome.out, "gnuplot is not installed (package gnuplot-nox)"));
-    outcome_free(&outcome);
-    assert_refused(state, "doctor --format csv", "text or json");
-    assert_refused(state, "doctor now", "'now'");
+    (void)state;
+    struct command c;
+    command_need();
+    command_shell(&c, "PATH=/nowhere \"$CBAM_BENCH\" doctor");
+    assert_int_equal(c.status, 0);
+    assert_int_equal(strncmp(c.out, "build\n", 6), 0);
+    assert_non_null(strstr(c.out, "gnuplot is not installed (package gnuplot-nox)"));
+    command_free(&c);
+    assert_refused("doctor", "--format csv", "text or json");
+    assert_refused("doctor", "now", "'now'");
 }
 
 /* ---- all of them ---- */
 
 static void test_help_and_unknown_options(void **state)
 {
+    (void)state;
     static const char *const verbs[] = {"layers", "latency", "doctor"};
+    command_need();
     for (size_t i = 0; i < 3; i++) {
-        char arguments[64], start[64];
-        snprintf(arguments, sizeof arguments, "%s --help", verbs[i]);
+        struct command c;
+        char start[64];
         snprintf(start, sizeof start, "Usage: cbam-bench %s [OPTION...]", verbs[i]);
-        struct outcome outcome = run(state, "", arguments);
-        assert_int_equal(outcome.status, 0);
-        assert_int_equal(strncmp(outcome.out, start, strlen(start)), 0);
-        outcome_free(&outcome);
-        snprintf(arguments, sizeof arguments, "%s --no-such-option", verbs[i]);
-        outcome = run(state, "", arguments);
-        assert_int_equal(outcome.status, 2);
-        assert_non_null(strstr(outcome.talk, "--no-such-option"));
-        outcome_free(&outcome);
+        command_ok(&c, "%s --help", verbs[i]);
+        assert_int_equal(strncmp(c.out, start, strlen(start)), 0);
+        command_free(&c);
+        command_run(&c, "%s --no-such-option", verbs[i]);
+        assert_int_equal(c.status, 2);
+        assert_non_null(strstr(c.err, "--no-such-option"));
+        command_free(&c);
     }
 }
 
@@ -339,17 +307,16 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_layers, temp_dir_make, temp_dir_remove),
-        cmocka_unit_test_setup_teardown(test_layers_formats, temp_dir_make, temp_dir_remove),
-        cmocka_unit_test_setup_teardown(test_layers_refuses, temp_dir_make, temp_dir_remove),
-        cmocka_unit_test_setup_teardown(test_latency, temp_dir_make, temp_dir_remove),
-        cmocka_unit_test_setup_teardown(test_latency_text, temp_dir_make, temp_dir_remove),
+        cmocka_unit_test(test_layers_formats),
+        cmocka_unit_test(test_layers_refuses),
+        cmocka_unit_test(test_latency),
+        cmocka_unit_test(test_latency_text),
         cmocka_unit_test_setup_teardown(test_latency_store, temp_dir_make, temp_dir_remove),
-        cmocka_unit_test_setup_teardown(test_latency_refuses, temp_dir_make, temp_dir_remove),
-        cmocka_unit_test_setup_teardown(test_doctor, temp_dir_make, temp_dir_remove),
-        cmocka_unit_test_setup_teardown(test_doctor_warns, temp_dir_make, temp_dir_remove),
-        cmocka_unit_test_setup_teardown(test_doctor_text, temp_dir_make, temp_dir_remove),
-        cmocka_unit_test_setup_teardown(test_help_and_unknown_options, temp_dir_make,
-                                        temp_dir_remove),
+        cmocka_unit_test(test_latency_refuses),
+        cmocka_unit_test(test_doctor),
+        cmocka_unit_test(test_doctor_warns),
+        cmocka_unit_test(test_doctor_text),
+        cmocka_unit_test(test_help_and_unknown_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,12 @@ static void spec_round_trip(void **state)
         {"idx:d:size=32:test-per-class=9:val=0:per-class=4",
          "idx:d:per-class=4:val=0:test-per-class=9:size=32"},
         {"cifar10:a=b", "cifar10:a=b"},
+        {"folder:x y", "folder:x y:size=224:resize=256"},
+        {"folder:d:size=128", "folder:d:size=128:resize=146"},
+        {"folder:d:size=32:per-class=5", "folder:d:per-class=5:val=1:size=32:resize=32"},
+        {"folder:d:broken=skip:resize=37:size=32", "folder:d:size=32:resize=37:broken=skip"},
+        {"folder:d:broken=refuse:size=64:val=2", "folder:d:val=2:size=64:resize=73"},
+        {"folder:d:size=4096", "folder:d:size=4096:resize=4681"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -44,7 +50,15 @@ static void spec_refusals(void **state)
     static const char *const bad[][3] = {
         {"", "unknown data set ''", "fashion-mnist"},
         {"mnist", "unknown data set 'mnist'", "cifar10:DIR, idx:DIR"},
-        {"folder:x", "unknown data set 'folder'", "idx:DIR"},
+        {"folders:x", "unknown data set 'folders'", "idx:DIR, folder:DIR"},
+        {"folder", "needs its directory", "folder:DIR"},
+        {"folder:size=32", "before its options", "folder:DIR:size=32"},
+        {"folder:x:pad=2", "unknown option 'pad'", "size, resize, broken"},
+        {"folder:x:resize=31:size=32", "resize=31 is less than size=32", "crop"},
+        {"folder:x:broken=maybe", "broken=maybe", "refuse or skip"},
+        {"folder:x:broken=skip:broken=skip", "'broken' is given twice", "data '"},
+        {"fashion-mnist:resize=32", "unknown option 'resize'", "size, pad"},
+        {"fashion-mnist:broken=skip", "unknown option 'broken'", "size, pad"},
         {"cifar10", "needs its directory", "cifar10:DIR"},
         {"cifar10:", "needs its directory", "cifar10:DIR"},
         {"idx:per-class=5", "before its options", "idx:DIR:per-class=5"},

@@ -1,5 +1,5 @@
 /* The double-precision composition that judges fused operations before they are timed, against the
- * primitives: every form of attention as bench/net composes it, and batch normalisation with relu. */
+ * primitives: every form of attention as bench/net composes it, batch normalisation with relu. */
 #include "bench/measure/layer_check.h"
 #include "bench/measure/layer_fused.h"
 #include "tests/module.h"

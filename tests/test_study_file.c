@@ -153,7 +153,7 @@ static const struct wrong {
     {"impls: [naive, onednn]", "impls: &x [naive]\njobs: *x", "jobs", "alias"},
     {"models: [resnet20, 'resnet50:stem=small:width=0.0625']", "models: [resnet20", "",
      "did not find"},
-    {"jobs: 1", "\tjobs: 1", "", "token"},
+    {"jobs: 1", "\tjobs: 1", "", "tab"},
     {"jobs: 1", "jobs: \x01", "", "control characters"},
 };
 

@@ -70,8 +70,8 @@ static enum status add_file(struct case_list *cases, const char *path)
 {
     struct stat info;
     if (stat(path, &info) != 0)
-        return fail(ERR_USAGE, "'%s' is neither an operation nor a file that can be read (%s)", path,
-                    strerror(errno));
+        return fail(ERR_USAGE, "'%s' is neither an operation nor a file that can be read (%s)",
+                    path, strerror(errno));
     if (!S_ISREG(info.st_mode))
         return fail(ERR_IO, "%s: not a regular file", path);
     FILE *file = fopen(path, "r");

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Small enough that hardly any maximum or sign changes within it, large against double's rounding. */
+/* Small enough that hardly any maximum or sign changes within it, large against rounding. */
 static const double step = 1e-8;
 
 /* Operands moved by `by` in a drawn direction. */
@@ -163,7 +163,8 @@ static void convolve(const struct moved *m, const double *planes, double *out)
         for (int w = 0; w < count * k * k; w++) {
             int plane = w / (k * k), i = y + w / k % k - pad, j = x + w % k - pad;
             if (i >= 0 && i < t->h && j >= 0 && j < t->w)
-                out[p] += param_at(m, 4, (size_t)w) * planes[(image + i * t->w + j) * count + plane];
+                out[p] += param_at(m, 4, (size_t)w) *
+                          planes[(image + i * t->w + j) * count + plane];
         }
     }
 }

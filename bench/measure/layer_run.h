@@ -12,7 +12,7 @@ const char *layer_pass_name(enum layer_pass pass);
 
 /* What an operation reads. Dense, NHWC and PyTorch's order, as in layer.h. */
 struct layer_operands {
-    struct op_desc desc; /* of a forward pass in inference, or of training when `pass` is PASS_BWD */
+    struct op_desc desc; /* of inference, or of training when `pass` is PASS_BWD */
     enum layer_pass pass;
     float *src[OP_MAX_SRC], *diff_dst;
     int params;

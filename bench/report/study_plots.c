@@ -8,10 +8,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Least and most of what was written, for the axes; NaN when nothing was. */
+struct range {
+    double low, high;
+};
+
 struct plot {
     const struct study_data *data;
-    FILE *out;
+    FILE *out; /* of the file being made */
+    struct range accuracy, curves, epochs, latency;
 };
+
+static void extend(struct range *range, double value)
+{
+    range->low = fmin(range->low, value);
+    range->high = fmax(range->high, value);
+}
 
 /* A panel is a network on one target with one implementation: as many as there are of these. */
 static int panel_count(const struct study_data *data)
@@ -57,8 +69,10 @@ static void put_points(struct plot *plot, int panel, struct grid_place place)
 {
     for (place.seed = 0; place.seed < plot->data->seeds.count; place.seed++) {
         const struct train_result *result = study_data_result(plot->data, &place);
+        double test = result ? 100 * result->test_accuracy : NAN;
+        extend(&plot->accuracy, test);
         fprintf(plot->out, "%d %d %d %d", panel, place.arm, place.attention, place.seed);
-        put(plot->out, result ? 100 * result->test_accuracy : NAN);
+        put(plot->out, test);
         put(plot->out, result ? 100 * result->train_accuracy : NAN);
         fputc('\n', plot->out);
     }
@@ -80,6 +94,8 @@ static void put_mean(struct plot *plot, int panel, struct grid_place place)
             test[n++] = 100 * result->test_accuracy;
     }
     struct stats_summary s = stats_summarise(test, n);
+    extend(&plot->accuracy, s.mean - s.sd);
+    extend(&plot->accuracy, s.mean + s.sd);
     fprintf(plot->out, "%d %d %d %d", panel, place.arm, place.attention, n);
     put(plot->out, s.mean);
     put(plot->out, s.sd);
@@ -95,16 +111,16 @@ static void write_means(struct plot *plot)
 /* ---- learning curves ---- */
 
 /* Mean, least and most of one number over the seeds at one epoch. */
-static void put_band(FILE *out, const double *x, int n)
+static void put_band(struct plot *plot, const double *x, int n)
 {
-    double low = NAN, high = NAN;
-    for (int i = 0; i < n; i++) {
-        low = fmin(low, x[i]);
-        high = fmax(high, x[i]);
-    }
-    put(out, stats_summarise(x, n).mean);
-    put(out, low);
-    put(out, high);
+    struct range band = {NAN, NAN};
+    for (int i = 0; i < n; i++)
+        extend(&band, x[i]);
+    extend(&plot->curves, band.low);
+    extend(&plot->curves, band.high);
+    put(plot->out, stats_summarise(x, n).mean);
+    put(plot->out, band.low);
+    put(plot->out, band.high);
 }
 
 static int longest_curve(const struct study_data *data, struct grid_place place)
@@ -132,8 +148,8 @@ static void put_epoch(struct plot *plot, struct grid_place place, int epoch)
             validation[validations++] = 100 * e->val_accuracy;
     }
     fprintf(plot->out, "%d", epoch + 1);
-    put_band(plot->out, train, trains);
-    put_band(plot->out, validation, validations);
+    put_band(plot, train, trains);
+    put_band(plot, validation, validations);
     fputc('\n', plot->out);
 }
 
@@ -141,6 +157,7 @@ static void put_epoch(struct plot *plot, struct grid_place place, int epoch)
 static void put_curve(struct plot *plot, int panel, struct grid_place place)
 {
     int epochs = longest_curve(plot->data, place);
+    extend(&plot->epochs, epochs);
     fprintf(plot->out, "# panel %d, %s, %s\n", panel, plot->data->arms.text[place.arm],
             plot->data->attention.text[place.attention]);
     for (int epoch = 0; epoch < epochs; epoch++)
@@ -187,16 +204,21 @@ struct latency_labels {
     struct labels models, attention, impls;
 };
 
-static void write_latency(FILE *out, const struct latency_rows *rows, struct latency_labels *labels)
+static void write_latency(struct plot *plot, const struct latency_rows *rows,
+                          struct latency_labels *labels)
 {
+    FILE *out = plot->out;
     fputs("# model attention impl median_ms low_ms high_ms\n", out);
     for (int i = 0; i < rows->count; i++) {
         const json_t *row = rows->items[i];
         int model = label_index(&labels->models, row, "model");
         int attention = label_index(&labels->attention, row, "attention");
         int impl = label_index(&labels->impls, row, "impl");
+        double median = number_of(row, "median_ms");
+        extend(&plot->latency, median);
+        extend(&plot->latency, number_of(row, "median_high_ms"));
         fprintf(out, "%d %d %d", model, attention, impl);
-        put(out, number_of(row, "median_ms"));
+        put(out, median);
         put(out, number_of(row, "median_low_ms"));
         put(out, number_of(row, "median_high_ms"));
         fputc('\n', out);
@@ -272,6 +294,14 @@ static void put_latency_title(FILE *out, const struct latency_rows *rows)
     put_quoted(out, text);
 }
 
+/* The range of an axis; 0 to 100 when nothing was there. */
+static void put_range(FILE *out, const char *name, const struct range *range)
+{
+    bool known = isfinite(range->low) && isfinite(range->high);
+    fprintf(out, "%s_low = %.9g\n%s_high = %.9g\n", name, known ? range->low : 0, name,
+            known ? range->high : 100);
+}
+
 static void write_labels(struct plot *plot, const struct latency_rows *rows,
                          const struct latency_labels *labels)
 {
@@ -285,6 +315,10 @@ static void write_labels(struct plot *plot, const struct latency_rows *rows,
     put_attentions(out, "latency_attentions", labels->attention.text, labels->attention.count);
     put_array(out, "latency_impls", labels->impls.text, labels->impls.count);
     put_latency_title(out, rows);
+    put_range(out, "accuracy", &plot->accuracy);
+    put_range(out, "curves", &plot->curves);
+    put_range(out, "epochs", &plot->epochs);
+    put_range(out, "latency", &plot->latency);
 }
 
 /* ---- files ---- */
@@ -300,6 +334,7 @@ static enum status save(const char *folder, const char *name, const char *text, 
     return atomic_file_commit(&file);
 }
 
+/* In the order of writing: labels need what the others collect. */
 enum content { POINTS, MEANS, CURVES, LATENCY, LABELS, CONTENTS };
 
 static void write_content(enum content which, struct plot *plot, const struct latency_rows *latency,
@@ -312,7 +347,7 @@ static void write_content(enum content which, struct plot *plot, const struct la
     else if (which == CURVES)
         write_curves(plot);
     else if (which == LATENCY)
-        write_latency(plot->out, latency, labels);
+        write_latency(plot, latency, labels);
     else
         write_labels(plot, latency, labels);
 }
@@ -324,10 +359,12 @@ enum status study_plots_write(const struct study_data *data, const struct latenc
         [POINTS] = "accuracy-points.dat", [MEANS] = "accuracy-means.dat", [CURVES] = "curves.dat",
         [LATENCY] = "latency.dat", [LABELS] = "labels.gp"};
     struct latency_labels labels = {0};
+    const struct range nothing = {NAN, NAN};
+    struct plot plot = {data, NULL, nothing, nothing, nothing, nothing};
     for (int i = 0; i < CONTENTS; i++) {
         char *text = NULL;
         size_t size = 0;
-        struct plot plot = {data, open_memstream(&text, &size)};
+        plot.out = open_memstream(&text, &size);
         if (!plot.out)
             return fail(ERR_MEMORY, "no memory for the plots");
         write_content((enum content)i, &plot, latency, &labels);

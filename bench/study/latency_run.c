@@ -78,15 +78,20 @@ static enum status run_verb(const struct study *study, const char *store_path, c
     return OK;
 }
 
-enum status latency_run(struct store *store, const struct study *study, const char *store_path,
-                        const char *program, bool again, bool *reused)
+enum status latency_is_stored(struct store *store, const struct study *study, bool *stored)
 {
-    char key[CELL_KEY_SIZE], stored[CELL_KEY_SIZE];
+    char key[CELL_KEY_SIZE], newest[CELL_KEY_SIZE];
     TRY(latency_run_key(study, key));
-    TRY(store_latency_key(store, study->name, stored, sizeof stored));
-    *reused = !again && strcmp(key, stored) == 0;
-    if (*reused)
-        return OK;
+    TRY(store_latency_key(store, study->name, newest, sizeof newest));
+    *stored = strcmp(key, newest) == 0;
+    return OK;
+}
+
+enum status latency_run(struct store *store, const struct study *study, const char *store_path,
+                        const char *program)
+{
+    char key[CELL_KEY_SIZE];
+    TRY(latency_run_key(study, key));
     TRY(run_verb(study, store_path, program));
     return store_mark_latency(store, study->name, key);
 }

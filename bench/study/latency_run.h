@@ -20,10 +20,12 @@ struct latency_command {
 void latency_run_command(const struct study *study, const char *store_path,
                          struct latency_command *command);
 
-/* Measures, with `program` as the program that has the verb, unless the store has it already
- * (*reused) and `again` is false. ERR_LIBRARY when the verb failed: what it had stored by then
- * stays. */
+/* Whether the store has what would be measured. */
+enum status latency_is_stored(struct store *store, const struct study *study, bool *stored);
+
+/* Measures, with `program` as the program that has the verb. ERR_LIBRARY when the verb failed: what
+ * it had stored by then stays. */
 enum status latency_run(struct store *store, const struct study *study, const char *store_path,
-                        const char *program, bool again, bool *reused);
+                        const char *program);
 
 #endif

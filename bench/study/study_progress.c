@@ -105,6 +105,9 @@ void study_progress_say(struct study_progress *p, const char *format, ...)
 void study_progress_end(struct study_progress *p)
 {
     char text[160];
+    erase(p);
+    if (p->done + p->failed == 0)
+        return;
     numbers(p, text);
     study_progress_say(p, "%s", text);
 }

@@ -88,16 +88,17 @@ static enum status run_cells(struct run *run)
 
 static enum status measure(struct run *run)
 {
-    bool reused = false;
+    bool stored = false;
     if (!run->study->latency.wanted || run->options->no_latency)
         return OK;
+    TRY(latency_is_stored(run->store, run->study, &stored));
+    if (stored && !run->options->latency_again) {
+        say(run, "latency is in the store already, for this build on this machine");
+        return OK;
+    }
     TRY(take_machine(run, true));
     say(run, "measuring latency");
-    TRY(latency_run(run->store, run->study, run->options->store_path, WORKER_SELF,
-                    run->options->latency_again, &reused));
-    if (reused)
-        say(run, "latency is in the store already, for this build on this machine");
-    return OK;
+    return latency_run(run->store, run->study, run->options->store_path, WORKER_SELF);
 }
 
 static enum status run_all(struct run *run)

@@ -81,7 +81,11 @@ static enum status open_network(struct run *run)
         .model = s->model, .attention = s->attention, .weights = s->init,
         .rules = {run->io->allow_missing, run->io->allow_unexpected, !s->keep_head},
         .classes = session->data.classes, .size = size, .scheme = s->scheme, .seed = s->seed};
-    return session_open_weights(session, &request);
+    TRY(session_open_weights(session, &request));
+    if (session->model.classes != session->data.classes) /* its own head was kept */
+        return fail(ERR_USAGE, "--keep-head on: %s has %d classes, the data set %d", s->init,
+                    session->model.classes, session->data.classes);
+    return OK;
 }
 
 static void describe_network(struct run *run)

@@ -87,12 +87,12 @@ static void check_core(struct doctor *d, const char *core)
     if (uses == REACH_UNKNOWN || has <= uses)
         return;
     if (forced)
-        doctor_warn(d, "OPENBLAS_CORETYPE=%s holds OpenBLAS back: %s kernels on a processor with %s; "
-                       "unset it before OpenBLAS is compared with anything", forced,
+        doctor_warn(d, "OPENBLAS_CORETYPE=%s holds OpenBLAS back: %s kernels on a processor with "
+                       "%s; unset it before OpenBLAS is compared with anything", forced,
                     reach_names[uses], reach_names[has]);
     else
-        doctor_warn(d, "OpenBLAS chose %s (%s kernels) on a processor with %s: it may be too old to "
-                       "know it; try OPENBLAS_CORETYPE=%s", core, reach_names[uses],
+        doctor_warn(d, "OpenBLAS chose %s (%s kernels) on a processor with %s: it may be too old "
+                       "to know it; try OPENBLAS_CORETYPE=%s", core, reach_names[uses],
                     reach_names[has], has == REACH_AVX512 ? "SkylakeX" : "Haswell");
 }
 
@@ -104,8 +104,8 @@ static void add_openblas(struct doctor *d)
     check_core(d, openblas_corename());
     const char *l2 = variable("OPENBLAS_L2_SIZE");
     if (l2)
-        doctor_warn(d, "OPENBLAS_L2_SIZE=%s replaces the cache size that OpenBLAS found (the system "
-                       "says %d kB): its block sizes follow it", l2, d->machine.l2_kb);
+        doctor_warn(d, "OPENBLAS_L2_SIZE=%s replaces the cache size that OpenBLAS found (the "
+                       "system says %d kB): its block sizes follow it", l2, d->machine.l2_kb);
     enum status status = openblas_selftest();
     doctor_text(d, "self_test", status == OK ? "ok" : fail_text());
     if (status != OK)
@@ -144,8 +144,8 @@ static void add_onednn(struct doctor *d)
     doctor_text(d, "instructions", isa);
     value = onednn_variable("MAX_CPU_ISA", name, sizeof name);
     if (value && strcasecmp(value, "ALL") != 0 && strcasecmp(value, "DEFAULT") != 0)
-        doctor_warn(d, "%s=%s limits oneDNN to %s on a processor with %s; unset it before oneDNN is "
-                       "compared with anything", name, value, isa, reach_names[has]);
+        doctor_warn(d, "%s=%s limits oneDNN to %s on a processor with %s; unset it before oneDNN "
+                       "is compared with anything", name, value, isa, reach_names[has]);
     else if (uses != REACH_UNKNOWN && uses < has)
         doctor_warn(d, "oneDNN uses %s on a processor with %s", isa, reach_names[has]);
     value = onednn_variable("VERBOSE", name, sizeof name);

@@ -1,4 +1,5 @@
-/* The parts of `doctor` that know no library: build, machine, threads, quiet, environment, files. */
+/* The parts of `doctor` that know no library: build, machine, threads, quiet, environment,
+ * files. */
 #include "bench/verbs/doctor_report.h"
 
 #include "bench/measure/clock.h"
@@ -57,10 +58,11 @@ void doctor_machine(struct doctor *d)
     doctor_text(d, "huge_pages", m->huge_pages);
     doctor_text(d, "governor", m->governor);
     if (m->governor[0] && strcmp(m->governor, "performance") != 0)
-        doctor_warn(d, "the frequency governor is '%s': timings drift with the clock rate (as root: "
-                       "cpupower frequency-set -g performance)", m->governor);
+        doctor_warn(d, "the frequency governor is '%s': timings drift with the clock rate (as "
+                       "root: cpupower frequency-set -g performance)", m->governor);
     if (m->clock_source[0] && strcmp(m->clock_source, "tsc") != 0 &&
-        strcmp(m->clock_source, "arch_sys_counter") != 0 && strcmp(m->clock_source, "kvm-clock") != 0)
+        strcmp(m->clock_source, "arch_sys_counter") != 0 &&
+        strcmp(m->clock_source, "kvm-clock") != 0)
         doctor_warn(d, "the clock source is '%s': reading the clock is slow", m->clock_source);
 }
 
@@ -96,11 +98,11 @@ void doctor_threads(struct doctor *d)
         doctor_warn(d, "OpenMP runtimes in this process: %s; exactly one, libgomp, is needed, else "
                        "threads compete and timings cannot be trusted", threads_runtime());
     if (team != available)
-        doctor_warn(d, "a parallel region gets %d threads where %d are available%s%s", team, available,
-                    limit ? ": OMP_THREAD_LIMIT=" : "", limit ? limit : "");
+        doctor_warn(d, "a parallel region gets %d threads where %d are available%s%s", team,
+                    available, limit ? ": OMP_THREAD_LIMIT=" : "", limit ? limit : "");
     if (flushing != team)
-        doctor_warn(d, "%d of %d threads do not flush denormals to zero: trained weights may run many "
-                       "times slower than random ones", team - flushing, team);
+        doctor_warn(d, "%d of %d threads do not flush denormals to zero: trained weights may run "
+                       "many times slower than random ones", team - flushing, team);
     double quota = d->machine.quota;
     if (quota > 0 && quota < available)
         doctor_warn(d, "a cgroup allows %.2f processors of %d: threads are stopped for parts of "
@@ -154,18 +156,18 @@ void doctor_quiet(struct doctor *d)
         doctor_warn(d, "the load average is %.2f: other work is running and takes part in every "
                        "timing", load[0]);
     if (stolen > 1)
-        doctor_warn(d, "%.1f %% of the processors' time since start-up went to other virtual machines",
-                    stolen);
+        doctor_warn(d, "%.1f %% of the processors' time since start-up went to other virtual "
+                       "machines", stolen);
     if (slow > 10)
-        doctor_warn(d, "%.0f %% of %d timings of the same work were more than 20 %% above the median: "
-                       "this machine is noisy now", slow, QUIET_SAMPLES);
+        doctor_warn(d, "%.0f %% of %d timings of the same work were more than 20 %% above the "
+                       "median: this machine is noisy now", slow, QUIET_SAMPLES);
 }
 
 static bool is_relevant(const char *variable)
 {
-    static const char *const prefixes[] = {"OMP_", "GOMP_", "OPENBLAS_", "GOTO_", "BLIS_", "ONEDNN_",
-                                           "DNNL_", "MKL_", "KMP_", "GLIBC_TUNABLES=", "MALLOC_",
-                                           "LD_PRELOAD=", "LD_LIBRARY_PATH=", "CBAM_"};
+    static const char *const prefixes[] = {
+        "OMP_", "GOMP_", "OPENBLAS_", "GOTO_", "BLIS_", "ONEDNN_", "DNNL_", "MKL_", "KMP_",
+        "GLIBC_TUNABLES=", "MALLOC_", "LD_PRELOAD=", "LD_LIBRARY_PATH=", "CBAM_"};
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
         if (strncmp(variable, prefixes[i], strlen(prefixes[i])) == 0)
             return true;
@@ -188,11 +190,11 @@ void doctor_environment(struct doctor *d)
         doctor_warn(d, "LD_PRELOAD=%.200s puts code of others into this process", preload);
     const char *wait = getenv("OMP_WAIT_POLICY");
     if (wait && strcasecmp(wait, "active") == 0)
-        doctor_warn(d, "OMP_WAIT_POLICY=%s: waiting threads keep their cores busy, which is ten times "
-                       "slower as soon as anything else runs", wait);
+        doctor_warn(d, "OMP_WAIT_POLICY=%s: waiting threads keep their cores busy, which is ten "
+                       "times slower as soon as anything else runs", wait);
     if (getenv("OMP_PROC_BIND") || getenv("GOMP_CPU_AFFINITY"))
-        doctor_warn(d, "threads are bound to cores (OMP_PROC_BIND or GOMP_CPU_AFFINITY): where other "
-                       "work runs, a bound thread waits for its core");
+        doctor_warn(d, "threads are bound to cores (OMP_PROC_BIND or GOMP_CPU_AFFINITY): where "
+                       "other work runs, a bound thread waits for its core");
 }
 
 /* Where PATH has a program; false when nowhere. */

@@ -49,8 +49,8 @@ struct work {
     json_t *left_out; /* what is not in the tables, and why */
 };
 
-enum { KEY_INPUT = 1000, KEY_CLASSES, KEY_TRAIN, KEY_NO_FUSE, KEY_SAMPLES, KEY_SECONDS, KEY_FORMAT, KEY_SEED,
-       KEY_STORE, KEY_STUDY, KEY_PROBE };
+enum { KEY_INPUT = 1000, KEY_CLASSES, KEY_TRAIN, KEY_NO_FUSE, KEY_SAMPLES, KEY_SECONDS, KEY_FORMAT,
+       KEY_SEED, KEY_STORE, KEY_STUDY, KEY_PROBE };
 
 static const struct argp_option options[] = {
     {"model", 'm', "MODEL,...", 0, "networks and their options (resnet50)", 0},
@@ -63,8 +63,8 @@ static const struct argp_option options[] = {
     {"classes", KEY_CLASSES, "N", 0, "outputs of the classifier (1000)", 0},
     {"train", KEY_TRAIN, NULL, 0, "time a training step: forward, backward, update", 0},
     {"no-fuse", KEY_NO_FUSE, NULL, 0, "primitive operations only", 0},
-    {"samples", KEY_SAMPLES, "N", 0, "samples of each row (64; without limit when only --seconds is "
-     "given). p90 needs 64, p95 130, p99 662", 0},
+    {"samples", KEY_SAMPLES, "N", 0, "samples of each row (64; without limit when only --seconds "
+     "is given). p90 needs 64, p95 130, p99 662", 0},
     {"seconds", KEY_SECONDS, "S", 0, "time on one row after which it gets no more samples, but at "
      "least 3 (5; without limit when only --samples is given)", 0},
     {"format", KEY_FORMAT, "text|json|csv|md", 0, "how to print", 0},
@@ -411,8 +411,9 @@ int verb_latency(int argc, char **argv)
         .parser = parse,
         .doc = "Time whole networks, and what attention costs.\vAll programs are built in one "
                "process; the implementations' results for the same input have to agree (logits "
-               "within 1e-4 in the relative 2-norm), what does not is left out with the reason. Then "
-               "every program takes its turn in every round, and ratios are formed within a round."};
+               "within 1e-4 in the relative 2-norm), what does not is left out with the reason. "
+               "Then every program takes its turn in every round, and ratios are formed within a "
+               "round."};
     struct settings settings = {.model = "resnet50", .attention = "none,cbam",
                                 .shape = {.batch = 1, .classes = 1000, .seed = 1},
                                 .sample = sample_defaults()};

@@ -1,5 +1,6 @@
 /* What only a fresh process can tell of a network: loading, the first call, peak memory. In a
- * process that ran others before, libraries are warm and memory is theirs too. See latency_work.h. */
+ * process that ran others before, libraries are warm and memory is theirs too. See
+ * latency_work.h. */
 #include "bench/verbs/latency_work.h"
 
 #include "bench/measure/clock.h"

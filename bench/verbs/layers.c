@@ -340,8 +340,8 @@ static enum status finish_group(struct work *work, struct group *group)
         if (group->of[i]->asked)
             TRY(add_row(work, group, i));
         else if (!group->verdicts[i].ok)
-            fprintf(stderr, "cbam-bench " VERB ": note: %s, which is not timed, fails the check: %s\n",
-                    group->of[i]->impl->name, group->verdicts[i].message);
+            fprintf(stderr, "cbam-bench " VERB ": note: %s, which is not timed, fails the check: "
+                            "%s\n", group->of[i]->impl->name, group->verdicts[i].message);
     }
     return OK;
 }

@@ -55,6 +55,7 @@ void record_finish(const struct record *record, struct table *table)
     table_note(table, "%s, %s, commit %s, %s", record->date, record->provenance.cpu,
                record->provenance.commit, record->provenance.libraries);
     if (record->load > 0.5 || stolen > 1)
-        table_note(table, "warning: the machine was not quiet: load average %.2f at the start, "
-                          "%.1f %% of the time went to other virtual machines", record->load, stolen);
+        table_note(table,
+                   "warning: the machine was not quiet: load average %.2f at the start, %.1f %% of "
+                   "the time went to other virtual machines", record->load, stolen);
 }

@@ -21,7 +21,7 @@ struct bn_act {
     const struct bn_loops *loops;
     float *area;             /* owned: zeros, then the kept factors and inverse */
     float *zeros;
-    struct bn_factors fixed; /* slope: zeros */
+    struct bn_factors fixed; /* slope: unused */
     float *fixed_inverse;
     struct param_versions seen;
 };
@@ -92,7 +92,7 @@ static enum status allocate(struct bn_act *bn)
         return ERR_MEMORY;
     bn->zeros = bn->area;
     bn->fixed = (struct bn_factors){bn->area + step, bn->area + 2 * step, bn->area + 3 * step,
-                                    bn->zeros};
+                                    NULL};
     bn->fixed_inverse = bn->area + 4 * step;
     return OK;
 }
@@ -254,56 +254,59 @@ static enum status forward(const struct op_plan *plan, const struct op_args *arg
     return OK;
 }
 
-/* Gradients of the maps. The shortcut's is read again as g when the pass of the sums wrote it. */
+/* The pass of the sums already writes the gradient of the shortcut where that one overwrites. */
 static void set_backward(struct call *call)
 {
+    const struct op_desc *d = call->desc;
     const struct op_args *args = call->args;
-    const struct tensor *diff[2] = {&args->diff_src[0], &args->diff_src[1]};
+    const struct tensor *diff = args->diff_src;
     struct bn_part *w = &call->whole;
-    bool relu = call->desc->kind != OP_BATCHNORM;
-    w->y = map_of(call, relu ? &args->dst : NULL);
+    w->y = map_of(call, d->kind == OP_BATCHNORM ? NULL : &args->dst);
     w->dy = map_of(call, &args->diff_dst);
-    if (wants_src(call->desc, 0))
-        w->dx = map_of(call, diff[0]);
-    if (has_shortcut(call->desc) && wants_src(call->desc, 1))
-        w->dshortcut = map_of(call, diff[1]);
-    w->old_dx = map_of(call, args->add_diff_src & 1 ? diff[0] : NULL);
-    w->old_dshortcut = map_of(call, args->add_diff_src & 2 ? diff[1] : NULL);
-    if (w->dshortcut.data && needs_sums(call->desc) && !(args->add_diff_src & 2))
+    if (wants_src(d, 0))
+        w->dx = map_of(call, &diff[0]);
+    if (has_shortcut(d) && wants_src(d, 1))
+        w->dshortcut = map_of(call, &diff[1]);
+    w->old_dx = map_of(call, args->add_diff_src & 1 ? &diff[0] : NULL);
+    w->old_dshortcut = map_of(call, args->add_diff_src & 2 ? &diff[1] : NULL);
+    if (needs_sums(d) && !(args->add_diff_src & 2))
         w->masked = w->dshortcut;
-    if (!uses_batch(call->desc)) {
-        w->x = needs_sums(call->desc) ? w->x : map_of(call, NULL);
-    } else {
+    if (uses_batch(d))
         bn_channels_spread(&call->bn->layout, call->kept.mean, call->factors.mean);
+}
+
+/* The part of the last pass: what the pass of the sums has masked is not masked again, and with
+ * constant statistics dx does not depend on x. */
+static struct bn_part last_pass(const struct call *call)
+{
+    struct bn_part w = call->whole;
+    struct bn_map zeros = map_of(call, NULL);
+    if (w.masked.data) {
+        w.dy = w.masked;
+        w.y = zeros;
+        w.floor = -INFINITY;
+        w.dshortcut.data = NULL;
     }
+    if (!uses_batch(call->desc)) {
+        w.x = zeros;
+        w.mean = w.shift = w.slope = zeros.data;
+    }
+    return w;
 }
 
 static void backward_share(const struct call *call, struct bn_share share)
 {
     const struct bn_act *bn = call->bn;
-    const struct bn_layout *l = &bn->layout;
-    const bool batch = uses_batch(call->desc);
-    struct bn_part whole = call->whole;
+    const struct bn_part last = last_pass(call);
     if (needs_sums(call->desc)) {
         run_sums(call, bn->loops->sums, share);
 #pragma omp barrier
-        bn_channels_backward(l, call->desc, call->args, call->sums, call->kept,
-                             batch ? &call->factors : NULL, share);
+        bn_channels_backward(&bn->layout, call->desc, call->args, call->sums, call->kept,
+                             uses_batch(call->desc) ? &call->factors : NULL, share);
 #pragma omp barrier
     }
-    if (whole.masked.data) {
-        whole.dy = whole.masked;
-        whole.y = (struct bn_map){bn->zeros, 0};
-        whole.floor = -INFINITY;
-    }
-    if (!batch) {
-        whole.x = (struct bn_map){bn->zeros, 0};
-        whole.mean = whole.shift = bn->zeros;
-    }
-    if (whole.dx.data)
-        bn_layout_run(l, &whole, bn->loops->backward, share, true);
-    if (whole.dshortcut.data && !whole.masked.data)
-        bn_layout_run(l, &whole, bn->loops->pass, share, false);
+    if (last.dx.data || last.dshortcut.data)
+        bn_layout_run(&bn->layout, &last, bn->loops->backward, share, true);
 }
 
 static enum status backward(const struct op_plan *plan, const struct op_args *args)
@@ -315,3 +318,30 @@ static enum status backward(const struct op_plan *plan, const struct op_args *ar
     backward_share(&call, (struct bn_share){omp_get_thread_num(), omp_get_num_threads()});
     return OK;
 }
+
+const struct op_entry fused_batchnorm = {
+    .name = "fused batchnorm",
+    .strided = true,
+    .plan = plan_bn,
+    .forward = forward,
+    .backward = backward,
+    .release = release,
+};
+
+const struct op_entry fused_bn_act = {
+    .name = "fused bn_act",
+    .strided = true,
+    .plan = plan_bn,
+    .forward = forward,
+    .backward = backward,
+    .release = release,
+};
+
+const struct op_entry fused_bn_sum_act = {
+    .name = "fused bn_sum_act",
+    .strided = true,
+    .plan = plan_bn,
+    .forward = forward,
+    .backward = backward,
+    .release = release,
+};

@@ -171,27 +171,29 @@ static void sums(const struct bn_part *p)
         sums_run(p, r, p->rows - r < BN_RUN ? p->rows - r : BN_RUN);
 }
 
-static void backward(const struct bn_part *p)
+static void backward_row(const struct bn_part *p, size_t row)
 {
     const float *mean = p->mean, *scale = p->scale, *shift = p->shift, *slope = p->slope;
-    const float floor = p->floor;
-    for (size_t r = 0; r < p->rows; r++) {
-        const float *x = row_of(&p->x, r), *y = row_of(&p->y, r), *dy = row_of(&p->dy, r);
-        const float *old = row_of(&p->old_dx, r);
-        float *dx = row_of(&p->dx, r);
+    const float *x = row_of(&p->x, row), *y = row_of(&p->y, row), *dy = row_of(&p->dy, row);
+    const float *old = row_of(&p->old_dx, row), floor = p->floor;
+    float *dx = row_of(&p->dx, row);
 #pragma omp simd
-        for (size_t i = 0; i < p->columns; i++) {
-            float g = y[i] <= floor ? 0.0f : dy[i];
-            dx[i] = ((scale[i] * g - slope[i] * (x[i] - mean[i])) + shift[i]) + old[i];
-        }
+    for (size_t i = 0; i < p->columns; i++) {
+        float g = y[i] <= floor ? 0.0f : dy[i];
+        dx[i] = ((scale[i] * g - slope[i] * (x[i] - mean[i])) + shift[i]) + old[i];
     }
 }
 
-static void pass(const struct bn_part *p)
+/* Row by row, because dshortcut may be dx (x + bn(x)): then it is added to what was just written. */
+static void backward(const struct bn_part *p)
 {
-    for (size_t r = 0; r < p->rows; r++)
-        mask_row(row_of(&p->y, r), row_of(&p->dy, r), row_of(&p->old_dshortcut, r), p->floor,
-                 p->columns, row_of(&p->dshortcut, r));
+    for (size_t r = 0; r < p->rows; r++) {
+        if (p->dx.data)
+            backward_row(p, r);
+        if (p->dshortcut.data)
+            mask_row(row_of(&p->y, r), row_of(&p->dy, r), row_of(&p->old_dshortcut, r), p->floor,
+                     p->columns, row_of(&p->dshortcut, r));
+    }
 }
 
 const struct bn_loops BN_LOOPS = {
@@ -199,5 +201,4 @@ const struct bn_loops BN_LOOPS = {
     .forward = forward,
     .sums = sums,
     .backward = backward,
-    .pass = pass,
 };

@@ -24,7 +24,7 @@ struct bn_part {
     struct bn_map x, shortcut, y; /* of forward: y = relu(bn(x) + shortcut) */
     struct bn_map dy, dx, dshortcut;
     struct bn_map old_dx, old_dshortcut; /* what is added to: the map itself, or zeros */
-    struct bn_map masked;         /* sums() stores the masked gradient here; data NULL: it does not */
+    struct bn_map masked; /* sums() stores old_dshortcut + g here; data NULL: it does not */
     /* One value a column. */
     const float *mean, *scale, *shift, *slope;
     const float *origin; /* the map's first row: statistics are taken relative to it */
@@ -40,10 +40,9 @@ struct bn_loops {
     void (*forward)(const struct bn_part *part);
     /* sum[0] += sum of g, sum[1] += sum of g * (x - mean). */
     void (*sums)(const struct bn_part *part);
-    /* dx = old_dx + scale * g - slope * (x - mean) + shift */
+    /* dx = old_dx + scale * g - slope * (x - mean) + shift; dshortcut = old_dshortcut + g. Either
+     * may have NULL data. */
     void (*backward)(const struct bn_part *part);
-    /* dshortcut = old_dshortcut + g */
-    void (*pass)(const struct bn_part *part);
 };
 
 extern const struct bn_loops bn_loops_baseline, bn_loops_avx2, bn_loops_avx512;

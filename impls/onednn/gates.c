@@ -48,7 +48,7 @@ static enum status build(struct impl_ctx *ctx, struct op_plan *plan)
     const char *backward = d->want_diff_src ? " / bwd own loops" : "";
     if (d->kind == OP_MUL_CHANNEL && (d->want_diff_src & 2u))
         plan->scratch_bytes =
-            dnn_own_mul_channel_scratch(d->src[0].n, pixels_of(&d->src[0]), d->src[0].c);
+            dnn_own_channel_scratch(d->src[0].n, pixels_of(&d->src[0]), d->src[0].c);
     if (own_forward(d)) {
         shim_say(plan, "own loops");
         return OK;
@@ -106,16 +106,17 @@ static enum status backward_mul(const struct op_plan *plan, const struct op_args
 {
     const struct op_desc *d = &plan->desc;
     const struct tensor *s = &d->src[0];
-    const struct dnn_gate_grads grads = {
+    const struct dnn_gate_backward g = {
+        .n = s->n, .c = s->c, .pixels = pixels_of(s),
+        .dy = args->diff_dst.data, .x = args->src[0].data, .gate = args->src[1].data,
         .dx = d->want_diff_src & 1u ? args->diff_src[0].data : NULL,
         .dgate = d->want_diff_src & 2u ? args->diff_src[1].data : NULL,
-        .add_dx = args->add_diff_src & 1u,
-        .add_dgate = args->add_diff_src & 2u};
-    const float *dy = args->diff_dst.data, *x = args->src[0].data, *gate = args->src[1].data;
+        .add_dx = args->add_diff_src & 1u, .add_dgate = args->add_diff_src & 2u,
+        .scratch = args->scratch};
     if (d->kind == OP_MUL_CHANNEL)
-        dnn_own_mul_channel_backward(&grads, dy, x, gate, s->n, pixels_of(s), s->c, args->scratch);
+        dnn_own_channel_backward(&g);
     else
-        dnn_own_mul_spatial_backward(&grads, dy, x, gate, s->n, pixels_of(s), s->c);
+        dnn_own_spatial_backward(&g);
     return OK;
 }
 

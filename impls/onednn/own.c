@@ -49,59 +49,69 @@ static size_t runs_of(size_t pixels)
     return pixels < RUNS ? pixels : RUNS;
 }
 
-size_t dnn_own_mul_channel_scratch(int n, size_t pixels, int c)
+size_t dnn_own_channel_scratch(int n, size_t pixels, int c)
 {
     return (size_t)n * runs_of(pixels) * (size_t)c * sizeof(float);
 }
 
-/* One run: part[c] = sum of dy * x; dx where wanted. dy is read before dx is written. */
-static void run_backward(const struct dnn_gate_grads *grads, const float *dy, const float *x,
-                         const float *gate, size_t first, size_t last, int c, float *part)
+/* sum[i] += dy[i] * x[i] */
+static void add_products(float *restrict sum, const float *restrict dy, const float *restrict x,
+                         int c)
 {
-    if (part)
-        memset(part, 0, (size_t)c * sizeof *part);
+    for (int i = 0; i < c; i++)
+        sum[i] += dy[i] * x[i];
+}
+
+/* dx may be dy, not the gate. */
+static void multiply(float *dx, const float *dy, const float *gate, bool add, int c)
+{
+    if (add)
+        for (int i = 0; i < c; i++)
+            dx[i] += dy[i] * gate[i];
+    else
+        for (int i = 0; i < c; i++)
+            dx[i] = dy[i] * gate[i];
+}
+
+/* One run of pixels: its part of the sum, then dx, because dx may lie where dy is. */
+static void run_backward(const struct dnn_gate_backward *g, size_t first, size_t last,
+                         const float *gate, float *part)
+{
+    size_t c = (size_t)g->c;
+    if (g->dgate)
+        memset(part, 0, c * sizeof *part);
     for (size_t p = first; p < last; p++) {
-        const float *d = dy + p * c, *s = x + p * c;
-        float *dx = grads->dx ? grads->dx + p * c : NULL;
-        if (part)
-            for (int i = 0; i < c; i++)
-                part[i] += d[i] * s[i];
-        if (dx && grads->add_dx)
-            for (int i = 0; i < c; i++)
-                dx[i] += d[i] * gate[i];
-        else if (dx)
-            for (int i = 0; i < c; i++)
-                dx[i] = d[i] * gate[i];
+        if (g->dgate)
+            add_products(part, g->dy + p * c, g->x + p * c, g->c);
+        if (g->dx)
+            multiply(g->dx + p * c, g->dy + p * c, gate, g->add_dx, g->c);
     }
 }
 
-static void sum_runs(const struct dnn_gate_grads *grads, const float *parts, int n, size_t runs, int c)
+static void sum_runs(const struct dnn_gate_backward *g, size_t runs)
 {
+    size_t c = (size_t)g->c, count = (size_t)g->n * c;
 #pragma omp parallel for schedule(static)
-    for (int b = 0; b < n; b++)
-        for (int i = 0; i < c; i++) {
-            double sum = 0;
-            for (size_t r = 0; r < runs; r++)
-                sum += parts[((size_t)b * runs + r) * c + i];
-            float *to = grads->dgate + (size_t)b * c + i;
-            *to = grads->add_dgate ? *to + (float)sum : (float)sum;
-        }
+    for (size_t i = 0; i < count; i++) {
+        const float *part = g->scratch + i / c * runs * c + i % c;
+        double sum = 0;
+        for (size_t r = 0; r < runs; r++)
+            sum += part[r * c];
+        g->dgate[i] = g->add_dgate ? g->dgate[i] + (float)sum : (float)sum;
+    }
 }
 
-void dnn_own_mul_channel_backward(const struct dnn_gate_grads *grads, const float *dy, const float *x,
-                                const float *gate, int n, size_t pixels, int c, float *scratch)
+void dnn_own_channel_backward(const struct dnn_gate_backward *g)
 {
-    size_t runs = runs_of(pixels), units = (size_t)n * runs;
+    size_t runs = runs_of(g->pixels), units = (size_t)g->n * runs, c = (size_t)g->c;
 #pragma omp parallel for schedule(static)
     for (size_t u = 0; u < units; u++) {
-        size_t image = u / runs, run = u % runs;
-        size_t first = image * pixels + run * pixels / runs;
-        size_t last = image * pixels + (run + 1) * pixels / runs;
-        run_backward(grads, dy, x, gate + image * c, first, last, c,
-                     grads->dgate ? scratch + u * c : NULL);
+        size_t image = u / runs, run = u % runs, start = image * g->pixels;
+        run_backward(g, start + run * g->pixels / runs, start + (run + 1) * g->pixels / runs,
+                     g->gate + image * c, g->dgate ? g->scratch + u * c : NULL);
     }
-    if (grads->dgate)
-        sum_runs(grads, scratch, n, runs, c);
+    if (g->dgate)
+        sum_runs(g, runs);
 }
 
 /* Sum of a[i]*b[i] in eight interleaved partial sums, so that the compiler may use vectors. */
@@ -118,20 +128,26 @@ static float dot(const float *a, const float *b, int count)
            ((part[2] + part[6]) + (part[3] + part[7]));
 }
 
-void dnn_own_mul_spatial_backward(const struct dnn_gate_grads *grads, const float *dy, const float *x,
-                                const float *gate, int n, size_t pixels, int c)
+static void scale_pixel(float *dx, const float *dy, float gate, bool add, int c)
 {
-    size_t rows = (size_t)n * pixels;
+    if (add)
+        for (int i = 0; i < c; i++)
+            dx[i] += dy[i] * gate;
+    else
+        for (int i = 0; i < c; i++)
+            dx[i] = dy[i] * gate;
+}
+
+void dnn_own_spatial_backward(const struct dnn_gate_backward *g)
+{
+    size_t rows = (size_t)g->n * g->pixels, c = (size_t)g->c;
 #pragma omp parallel for schedule(static)
     for (size_t p = 0; p < rows; p++) {
-        const float *d = dy + p * c;
-        if (grads->dgate) {
-            float sum = dot(d, x + p * c, c);
-            grads->dgate[p] = grads->add_dgate ? grads->dgate[p] + sum : sum;
+        if (g->dgate) {
+            float sum = dot(g->dy + p * c, g->x + p * c, g->c);
+            g->dgate[p] = g->add_dgate ? g->dgate[p] + sum : sum;
         }
-        for (int i = 0; grads->dx && i < c; i++) {
-            float v = d[i] * gate[p];
-            grads->dx[p * c + i] = grads->add_dx ? grads->dx[p * c + i] + v : v;
-        }
+        if (g->dx)
+            scale_pixel(g->dx + p * c, g->dy + p * c, g->gate[p], g->add_dx, g->c);
     }
 }

@@ -18,22 +18,20 @@ void dnn_own_scale(float *dst, float a, const float *x, bool add, size_t count);
 /* Every sh-th row and sw-th pixel of a dense map: oh x ow pixels of each image, dense. */
 void dnn_own_gather(float *dst, const struct tensor *src, int sh, int sw, int oh, int ow);
 
-/* The gates of a map x of n images, `pixels` pixels each, c channels: y = x * gate with gate
- * [n][c] (channel) or [n][pixels] (spatial). */
-
-/* Where a gate's gradients go; NULL: not wanted. dx may be dy. */
-struct dnn_gate_grads {
-    float *dx, *dgate;
+/* Backward of a gate y = x * gate, for a map x of n images, `pixels` pixels each, c channels, and
+ * a gate [n][c] (channel) or [n][pixels] (spatial): dx = dy * gate, and dgate = the sum of dy * x
+ * over pixels (channel gate) or over channels (spatial gate). */
+struct dnn_gate_backward {
+    int n, c;
+    size_t pixels;
+    const float *dy, *x, *gate;
+    float *dx, *dgate; /* NULL: not wanted */
     bool add_dx, add_dgate;
+    float *scratch; /* channel gate with dgate: dnn_own_channel_scratch() bytes */
 };
 
-/* Bytes of scratch for dnn_own_mul_channel_backward(). */
-size_t dnn_own_mul_channel_scratch(int n, size_t pixels, int c);
-
-/* dx = dy * gate; dgate = the sum of dy * x over pixels (channel gate), over channels (spatial). */
-void dnn_own_mul_channel_backward(const struct dnn_gate_grads *grads, const float *dy, const float *x,
-                                const float *gate, int n, size_t pixels, int c, float *scratch);
-void dnn_own_mul_spatial_backward(const struct dnn_gate_grads *grads, const float *dy, const float *x,
-                                const float *gate, int n, size_t pixels, int c);
+size_t dnn_own_channel_scratch(int n, size_t pixels, int c);
+void dnn_own_channel_backward(const struct dnn_gate_backward *g);
+void dnn_own_spatial_backward(const struct dnn_gate_backward *g);
 
 #endif

@@ -15,7 +15,7 @@ static size_t count_of(const struct shim_view *v)
 }
 
 enum status dnn_pack_make(struct impl_ctx *ctx, const struct shim_view *plain,
-                      const struct shim_prim *user, struct dnn_pack *pack)
+                          const struct shim_prim *user, struct dnn_pack *pack)
 {
     TRY(shim_make_reorder(ctx, plain, user, DNNL_ARG_WEIGHTS, false, &pack->same, &pack->reorder));
     if (pack->same)
@@ -24,8 +24,8 @@ enum status dnn_pack_make(struct impl_ctx *ctx, const struct shim_view *plain,
     return pack->data ? OK : ERR_MEMORY;
 }
 
-enum status dnn_pack_use(struct dnn_pack *pack, const struct op_desc *desc, const struct param *weight,
-                     void *scratch, float **data)
+enum status dnn_pack_use(struct dnn_pack *pack, const struct op_desc *desc,
+                         const struct param *weight, void *scratch, float **data)
 {
     *data = pack->same ? weight->data : pack->data;
     if (pack->same || (pack->source == weight->data && pack->version == weight->version))
@@ -45,7 +45,7 @@ void dnn_pack_release(struct dnn_pack *pack)
 }
 
 enum status dnn_unpack_make(struct impl_ctx *ctx, const struct shim_view *plain,
-                        const struct shim_prim *user, struct dnn_unpack *unpack)
+                            const struct shim_prim *user, struct dnn_unpack *unpack)
 {
     unpack->bytes = shim_bytes(user, DNNL_ARG_DIFF_WEIGHTS);
     unpack->count = count_of(plain);
@@ -65,8 +65,8 @@ float *dnn_unpack_target(const struct dnn_unpack *unpack, float *grad, bool add,
     return unpack->same && grad && !add ? grad : area;
 }
 
-enum status dnn_unpack_finish(const struct dnn_unpack *unpack, const struct op_desc *desc, float *grad,
-                          bool add, void *area, void *scratch)
+enum status dnn_unpack_finish(const struct dnn_unpack *unpack, const struct op_desc *desc,
+                              float *grad, bool add, void *area, void *scratch)
 {
     if (!grad || (unpack->same && !add))
         return OK;

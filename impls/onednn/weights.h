@@ -16,11 +16,11 @@ struct dnn_pack {
 
 /* `plain` describes the parameter, `user` is the primitive that reads it as its weights. */
 enum status dnn_pack_make(struct impl_ctx *ctx, const struct shim_view *plain,
-                      const struct shim_prim *user, struct dnn_pack *pack);
+                          const struct shim_prim *user, struct dnn_pack *pack);
 /* *data: the weights as the primitive wants them, packed now if need be; borrowed until the next
  * call. scratch: pack->reorder.scratch_bytes. */
-enum status dnn_pack_use(struct dnn_pack *pack, const struct op_desc *desc, const struct param *weight,
-                     void *scratch, float **data);
+enum status dnn_pack_use(struct dnn_pack *pack, const struct op_desc *desc,
+                         const struct param *weight, void *scratch, float **data);
 void dnn_pack_release(struct dnn_pack *pack); /* a zeroed one is allowed */
 
 /* A weight gradient on its way out of a primitive. */
@@ -32,15 +32,15 @@ struct dnn_unpack {
 };
 
 enum status dnn_unpack_make(struct impl_ctx *ctx, const struct shim_view *plain,
-                        const struct shim_prim *user, struct dnn_unpack *unpack);
+                            const struct shim_prim *user, struct dnn_unpack *unpack);
 /* Bytes of the area that the two functions below need. */
 size_t dnn_unpack_area(const struct dnn_unpack *unpack);
 /* Where the primitive is to write: the gradient itself where possible, else into the area. */
 float *dnn_unpack_target(const struct dnn_unpack *unpack, float *grad, bool add, void *area);
 /* After the primitive has run: brings its result into (or adds it to) grad. NULL grad: not wanted.
  * scratch: unpack->reorder.scratch_bytes. */
-enum status dnn_unpack_finish(const struct dnn_unpack *unpack, const struct op_desc *desc, float *grad,
-                          bool add, void *area, void *scratch);
+enum status dnn_unpack_finish(const struct dnn_unpack *unpack, const struct op_desc *desc,
+                              float *grad, bool add, void *area, void *scratch);
 void dnn_unpack_release(struct dnn_unpack *unpack);
 
 #endif

@@ -1,6 +1,7 @@
 /* The OpenBLAS table: its operations, opening and version text. Knows no kernel from inside. */
 #include "impls/openblas/openblas.h"
 
+#include "impls/fused/bn_act.h"
 #include "impls/naive/naive.h"
 
 #include <cblas.h>
@@ -56,7 +57,7 @@ const struct impl impl_openblas = {
     .ops = {
         [OP_CONV2D] = &openblas_conv2d,
         [OP_LINEAR] = &openblas_linear,
-        [OP_BATCHNORM] = &naive_batchnorm,
+        [OP_BATCHNORM] = &fused_batchnorm,
         [OP_RELU] = &naive_relu,
         [OP_SIGMOID] = &naive_sigmoid,
         [OP_SCALE] = &naive_scale,

@@ -1,0 +1,166 @@
+/* Private to this folder: what the two passes of fused attention share. A site is the plan's own
+ * part: which form, which kernels, where everything lies in `save` and `scratch`. A job is one call.
+ *
+ * Symbols: x the map, gc and gs its gates, g the gated map, y = keep x + mix x gc gs the result
+ * before the shortcut (keep 0, mix 1; inner: 1, 1; alpha a: 1-a, a). */
+#ifndef IMPLS_FUSED_ATTENTION_H
+#define IMPLS_FUSED_ATTENTION_H
+
+#include "impls/fused/kernels.h"
+#include "impls/layer.h"
+
+/* Parameter slots (impls/ops.c). */
+enum { P_W1, P_B1, P_W2, P_B2, P_CONV, P_CONV_BIAS, P_BN, P_ALPHA = 10, P_REDUCE = 11 };
+
+/* Offsets in floats from the start of an image's record, each padded. */
+struct fused_keep {
+    size_t pooled[2];    /* [c]: what enters the MLP: mean and maximum, or one vector */
+    size_t hidden[2];    /* [hidden]: behind its relu */
+    size_t hidden_sum;   /* [hidden]: both, where the second layer sees their sum */
+    size_t squashed[2];  /* [c]: the article's two branches, whose sum is gc */
+    size_t channel;      /* gc [c] */
+    size_t lens;         /* [c]: what channels are multiplied by before they are pooled */
+    size_t pixel_of;     /* int32 [c]: pixel of the channel's maximum */
+    size_t spatial;      /* gs [h*w] */
+    size_t logit;        /* [h*w]: before normalisation */
+    size_t plane[2];     /* [h*w] */
+    size_t channel_of;   /* int32 [h*w]: channel of the pixel's maximum */
+    size_t total;
+};
+
+/* Offsets in floats within an image's part of scratch in backward. */
+struct fused_diff {
+    size_t across, plain; /* [h*w]: sums over channels of the first pass */
+    size_t logit;         /* [h*w]: gradient of the logit */
+    size_t of_channel;    /* [h*w]: gradient of the channels' maximum at each pixel */
+    size_t of_plane;      /* [h*w]: gradient that goes to all channels of the pixel alike */
+    size_t channel;       /* [c]: gradient of gc */
+    size_t squashed[2];   /* [c]: of the logits of the channel gate */
+    size_t hidden[2];     /* [hidden] */
+    size_t mean, max;     /* [c]: of the pooled vectors; mean already divided by h*w */
+    size_t pooled[2];     /* [c] */
+    size_t weight;        /* [planes*k*k] of the convolution */
+    size_t reduce;        /* [c] of the 1x1 convolution */
+    size_t total;
+};
+
+/* What one thread found in one image; added up in a fixed order. */
+struct fused_unit {
+    struct fused_moments moments; /* of the logits */
+    double diff, dot;             /* sums of the logits' gradient, and of it times the logits */
+    double bias;                  /* sum of the gradient of the convolution's result */
+    double alpha;
+};
+
+struct fused_site {
+    const struct fused_kernels *k;
+    int threads;
+    bool batch;                 /* batch statistics couple the images */
+    bool peaks;                 /* where maxima are is kept for backward */
+    int branches;               /* pooled vectors that go through the MLP: 1 or 2 */
+    bool article;               /* each branch is squashed */
+    float channel_factor, spatial_factor; /* 2 where the gates are doubled */
+    bool own_lens;              /* lens is not gc */
+    int mean_plane, max_plane;  /* which plane of two; -1: there is none */
+    bool half;                  /* one plane, half of each */
+    bool reduce;                /* the plane is a 1x1 convolution */
+    int band;                   /* rows that are pooled, gated and written in one go */
+    struct fused_window window;
+    struct fused_keep keep;
+    struct fused_diff diff;
+    /* Bytes from the start of scratch. `records` holds what inference does not save. */
+    size_t records, diffs, units, columns, planes;
+    size_t columns_each, planes_each; /* of one thread */
+    size_t save_bytes, scratch_bytes;
+};
+
+/* Fills all but k and threads, which must be set. */
+void fused_site_init(struct fused_site *site, const struct op_desc *desc);
+
+struct fused_job {
+    const struct fused_site *site;
+    const struct op_desc *desc;
+    const struct op_args *args;
+    float keep, mix;
+    float *head;        /* mean, rest and inverse deviation of batch statistics */
+    char *records;      /* one record an image */
+    int n, h, w, c, pixels;
+};
+
+struct fused_job fused_job_of(const struct op_plan *plan, const struct op_args *args);
+
+/* The threads that work on one image: all of them where there are fewer images than threads, else
+ * one. A member has an equal share of rows, or of channels. */
+struct fused_crew {
+    int size, rank;
+    int thread;          /* whose scratch this member uses */
+    int first, last;     /* images */
+};
+
+struct fused_crew fused_crew_of(const struct fused_job *job, int thread, int threads);
+
+/* Waits for the other members. */
+void fused_crew_wait(const struct fused_crew *crew);
+
+/* A member's share of `count` things in units of `unit`. */
+struct fused_share {
+    int first, last;
+};
+struct fused_share fused_crew_share(const struct fused_crew *crew, int count, int unit);
+
+/* ---- addresses ---- */
+
+static inline float *fused_keep_at(const struct fused_job *job, int image, size_t offset)
+{
+    return (float *)job->records + (size_t)image * job->site->keep.total + offset;
+}
+
+static inline float *fused_diff_at(const struct fused_job *job, int image, size_t offset)
+{
+    return (float *)((char *)job->args->scratch + job->site->diffs) +
+           (size_t)image * job->site->diff.total + offset;
+}
+
+/* A thread's part of an image's sums. */
+struct fused_unit *fused_unit_at(const struct fused_job *job, int image, int rank);
+
+/* A thread's columns; `rank` counts within the crew. */
+struct fused_columns fused_columns_at(const struct fused_job *job, const struct fused_crew *crew,
+                                      int rank);
+
+/* The crew's padded planes: 0 and 1 of the map, 2 of a gradient, 3: results of convolutions. */
+float *fused_planes_at(const struct fused_job *job, const struct fused_crew *crew, int which);
+
+/* Zeros all padded planes of the crew. */
+void fused_planes_clear(const struct fused_job *job, const struct fused_crew *crew);
+
+/* Copies rows first .. last-1 of a plane [h*w] into a padded one. */
+void fused_plane_pad(const struct fused_window *window, const float *plane, int first, int last,
+                     float *padded);
+
+/* One image of a tensor. */
+static inline float *fused_image(const struct tensor *t, int image)
+{
+    return (float *)t->data + (size_t)image * (size_t)t->h * (size_t)t->w * (size_t)t->stride;
+}
+
+/* Pixels of the map from row `first` on. */
+struct fused_span fused_rows_of(const struct fused_job *job, int image, struct fused_share rows);
+
+/* Parameter `slot`: its values, or NULL where the form does not have it. */
+const float *fused_param(const struct fused_job *job, int slot);
+
+/* The lens of an image: what its channels are multiplied by before they are pooled. */
+static inline float *fused_lens_at(const struct fused_job *job, int image)
+{
+    const struct fused_keep *keep = &job->site->keep;
+    return fused_keep_at(job, image, job->site->own_lens ? keep->lens : keep->channel);
+}
+
+/* How logits are normalised, by the statistics in job->head or by the running ones. */
+struct fused_norm fused_norm_of(const struct fused_job *job);
+
+enum status fused_forward(const struct op_plan *plan, const struct op_args *args);
+enum status fused_backward(const struct op_plan *plan, const struct op_args *args);
+
+#endif

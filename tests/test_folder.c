@@ -1,0 +1,493 @@
+/* Folders of pictures: classes and order, what is refused and how it is named, the way of a picture
+ * into a batch against torchvision, and random crops in training. */
+#include "datasets/resize.h"
+#include "tests/picture_fixture.h"
+
+#include <math.h>
+#include <omp.h>
+
+static void make_dir(const struct fixture *f, const char *name)
+{
+    char path[FIXTURE_PATH];
+    fixture_path(f, name, path);
+    assert_int_equal(mkdir(path, 0777), 0);
+}
+
+/* A PNG of its own content: h x w pixels of picture_make(), the first being (mark, mark, mark). */
+static void put_png(const struct fixture *f, const char *name, int h, int w, int mark)
+{
+    struct image image = picture_make(h, w);
+    memset(image.pixels, mark, 3);
+    picture_put(f, name, picture_png_of(&image));
+    image_free(&image);
+}
+
+/* train/ and val/ with classes "ants" and "bees" of `train` and two pictures, 20x30 and larger. */
+static void make_folder(const struct fixture *f, int train)
+{
+    static const char *const dirs[] = {"train", "val", "train/bees", "train/ants", "val/ants",
+                                       "val/bees"};
+    for (int i = 0; i < 6; i++)
+        make_dir(f, dirs[i]);
+    for (int i = 0; i < 2 * train + 4; i++) {
+        char name[64];
+        const bool val = i >= 2 * train;
+        snprintf(name, sizeof name, "%s/%s/p%02d.png", val ? "val" : "train",
+                 i % 2 ? "bees" : "ants", i);
+        put_png(f, name, 20 + i, 30 + i % 3, i);
+    }
+}
+
+/* Creation order is not name order; hidden and stray entries are no part of it; the name of a file
+ * says nothing of its format; spaces and brackets are ordinary. */
+static void names_and_order(void **state)
+{
+    const struct fixture *f = *state;
+    static const char *const dirs[] = {"train", "train/2", "train/10", "train/.hidden", "train/1",
+                                       "val", "val/1", "val/2", "val/10", "val/.ipynb_checkpoints"};
+    static const char *const files[] = {"train/2/b (2).jpg", "train/10/[x] y.png", "train/1/z.gif",
+                                        "train/1/Z", "val/10/a", "val/2/a", "val/1/a",
+                                        "train/.hidden/a", "val/.ipynb_checkpoints/a"};
+    static const char *const order[] = {"train/1/Z", "train/1/z.gif", "train/10/[x] y.png",
+                                        "train/2/b (2).jpg"};
+    struct dataset ds;
+    for (int i = 0; i < 10; i++)
+        make_dir(f, dirs[i]);
+    for (int i = 0; i < 9; i++)
+        put_png(f, files[i], 9, 9, i);
+    fixture_write(f, "train/README.txt", "stray", 5);
+    fixture_write(f, "train/1/.DS_Store", "hidden", 6);
+    fixture_open(f, "folder", ":size=8", &ds);
+    assert_int_equal(ds.classes, 3);
+    assert_string_equal(ds.class_names[0], "1");
+    assert_string_equal(ds.class_names[1], "10");
+    assert_string_equal(ds.class_names[2], "2");
+    assert_int_equal(ds.train.n, 4);
+    assert_int_equal(ds.test.n, 3);
+    for (int i = 0; i < 4; i++)
+        assert_string_equal(ds.train.pictures[i].path, order[i]);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(ds.train.labels[i], i < 2 ? 0 : i - 1);
+    assert_int_equal(ds.skipped, 0);
+    assert_string_equal(ds.note, "");
+    dataset_close(&ds);
+}
+
+/* A loader over one part with a buffer for a batch of all its images. */
+struct batch {
+    struct dataset ds;
+    struct split split;
+    struct loader loader;
+    float *pixels;
+    int32_t labels[64];
+};
+
+static void batch_open(struct batch *b, const struct fixture *f, const char *options,
+                       enum part part, bool augment)
+{
+    fixture_open(f, "folder", options, &b->ds);
+    fixture_split(&b->ds, 1, &b->split);
+    const struct image_list *list = &b->split.list[part];
+    const struct loader_config config = {.batch = list->n, .augment = augment, .seed = 3};
+    if (loader_init(&b->loader, &b->ds, list, &config) != OK)
+        fail_msg("%s", fail_text());
+    b->pixels = calloc(loader_batch_floats(&b->loader), sizeof *b->pixels);
+    assert_non_null(b->pixels);
+    assert_true(list->n <= 64);
+    loader_fill(&b->loader, 0, b->pixels, b->labels);
+}
+
+static void batch_close(struct batch *b)
+{
+    loader_free(&b->loader);
+    split_free(&b->split);
+    dataset_close(&b->ds);
+    free(b->pixels);
+}
+
+/* Fields of the fixture's line "tensor": the picture's size, short side, crop; then the values. */
+static char *tensor_line(int *h, int *w, int *short_side, int *size, const char **values)
+{
+    FILE *file = fopen("tests/fixtures/resize_pillow.tsv", "r");
+    char *line = NULL;
+    size_t room = 0;
+    int used = 0;
+    assert_non_null(file);
+    while (getline(&line, &room, file) > 0)
+        if (sscanf(line, "tensor %d %d %d %d %n", h, w, short_side, size, &used) == 4)
+            break;
+    fclose(file);
+    assert_true(used > 0);
+    *values = line + used;
+    return line;
+}
+
+/* The same picture in train and val: both come out as torchvision's Resize, CenterCrop, ToTensor
+ * and Normalize make it. One level of a byte would be 0.017. */
+static void tensor_is_torchvisions(void **state)
+{
+    const struct fixture *f = *state;
+    int h, w, short_side, size;
+    const char *values;
+    char *line = tensor_line(&h, &w, &short_side, &size, &values), options[64];
+    struct image image = picture_make(h, w);
+    make_folder(f, 1);
+    picture_put(f, "train/ants/p00.png", picture_png_of(&image));
+    picture_put(f, "val/ants/p02.png", picture_png_of(&image));
+    snprintf(options, sizeof options, ":size=%d:resize=%d", size, short_side);
+    for (int part = 0; part < 2; part++) {
+        struct batch b;
+        const char *p = values;
+        batch_open(&b, f, options, part ? PART_TEST : PART_TRAIN, false);
+        assert_int_equal(b.loader.config.h, size);
+        for (int i = 0; i < size * size * 3; i++) {
+            char *end;
+            const float expected = strtof(p, &end);
+            assert_true(end > p);
+            assert_true(fabsf(b.pixels[i] - expected) < 1e-5f);
+            p = end;
+        }
+        batch_close(&b);
+    }
+    image_free(&image);
+    free(line);
+}
+
+static void rule_in_words(void **state)
+{
+    struct dataset ds;
+    make_folder(*state, 1);
+    fixture_open(*state, "folder", ":size=16:resize=18", &ds);
+    const struct data_rule rule = dataset_rule(&ds);
+    assert_string_equal(rule.resize, "short side to 18");
+    assert_string_equal(rule.interpolation, "bilinear, antialiased");
+    assert_string_equal(rule.crop, "centre 16x16");
+    assert_string_equal(ds.norm->name, "imagenet");
+    dataset_close(&ds);
+}
+
+/* Refused without an option, in one line that holds all of the fragments (NULL at the end). */
+static void expect_named(const struct fixture *f, enum status status,
+                         const char *const *fragments)
+{
+    for (; *fragments; fragments++)
+        expect_dir_refused(f, "folder", status, *fragments, f->dir);
+}
+
+static void make_broken(const struct fixture *f)
+{
+    make_folder(f, 3);
+    fixture_write(f, "train/ants/imageNotFound (1).jpg", "GIF89a....", 10);
+    fixture_write(f, "val/bees/empty [2].png", "", 0);
+    size_t size;
+    uint8_t *good = fixture_read(f, "train/bees/p01.png", &size);
+    fixture_write(f, "train/bees/cut.png", good, size / 2);
+    free(good);
+    make_dir(f, "train/bees/inner");
+}
+
+static void broken_files_named(void **state)
+{
+    const struct fixture *f = *state;
+    static const char *const fragments[] = {
+        "4 of 14 files", "train/ants/imageNotFound (1).jpg (is a GIF",
+        "val/bees/empty [2].png (is empty (0 bytes)", "train/bees/cut.png (is a damaged PNG",
+        "train/bees/inner (is a directory", "broken=skip", NULL};
+    make_broken(f);
+    expect_named(f, ERR_FORMAT, fragments);
+}
+
+static void broken_files_skipped(void **state)
+{
+    const struct fixture *f = *state;
+    struct dataset ds, good;
+    static const char *const left[] = {"train/ants/p00.png", "train/ants/p02.png",
+                                       "train/ants/p04.png", "train/bees/p01.png",
+                                       "train/bees/p03.png", "train/bees/p05.png"};
+    make_broken(f);
+    fixture_open(f, "folder", ":size=12:broken=skip", &ds);
+    assert_int_equal(ds.skipped, 4);
+    assert_non_null(strstr(ds.note, "4 of 14 files"));
+    assert_non_null(strstr(ds.note, "val/bees/empty [2].png (is empty"));
+    assert_non_null(strstr(ds.note, "train/bees/inner"));
+    assert_int_equal(ds.train.n, 6);
+    assert_int_equal(ds.test.n, 4);
+    for (int i = 0; i < 6; i++) {
+        assert_string_equal(ds.train.pictures[i].path, left[i]);
+        assert_int_equal(ds.train.labels[i], i >= 3);
+    }
+    fixture_delete(f, "train/ants/imageNotFound (1).jpg");
+    fixture_delete(f, "val/bees/empty [2].png");
+    fixture_delete(f, "train/bees/cut.png");
+    fixture_delete(f, "train/bees/inner");
+    fixture_open(f, "folder", ":size=12", &good);
+    assert_string_equal(ds.hash, good.hash);
+    assert_memory_equal(ds.train.pixels, good.train.pixels, 6 * dataset_image_bytes(&ds));
+    assert_memory_equal(ds.test.pixels, good.test.pixels, 4 * dataset_image_bytes(&ds));
+    dataset_close(&ds);
+    dataset_close(&good);
+}
+
+/* Thirteen broken ones: ten are named, however long the names, and the rest counted. */
+static void many_broken_files(void **state)
+{
+    const struct fixture *f = *state;
+    char name[64], text[DATA_TEXT_MAX];
+    struct dataset ds;
+    make_folder(f, 2);
+    for (int i = 0; i < 13; i++) {
+        snprintf(name, sizeof name, "train/ants/a rather long name of a file, %02d.jpg", i);
+        fixture_write(f, name, "<html>", 6);
+    }
+    snprintf(text, sizeof text, "folder:%s", f->dir);
+    expect_refused(text, ERR_FORMAT, "13 of 21 files", " and 3 more");
+    for (int i = 0; i < 10; i++) {
+        snprintf(name, sizeof name, "of a file, %02d.jpg", i);
+        expect_refused(text, ERR_FORMAT, name, f->dir);
+    }
+    fixture_open(f, "folder", ":broken=skip:size=8", &ds);
+    assert_int_equal(ds.skipped, 13);
+    assert_non_null(strstr(ds.note, " and 3 more"));
+    dataset_close(&ds);
+}
+
+static void class_without_good_picture(void **state)
+{
+    const struct fixture *f = *state;
+    char text[DATA_TEXT_MAX];
+    make_folder(f, 1);
+    fixture_write(f, "val/bees/p03.png", "BM", 2);
+    fixture_write(f, "val/bees/p05.png", "BM", 2);
+    snprintf(text, sizeof text, "folder:%s:broken=skip", f->dir);
+    expect_refused(text, ERR_FORMAT, "no file of val/bees is a good picture", "p05.png");
+}
+
+static void classes_must_agree(void **state)
+{
+    const struct fixture *f = *state;
+    make_folder(f, 1);
+    make_dir(f, "train/wasps");
+    put_png(f, "train/wasps/a.png", 9, 9, 1);
+    make_dir(f, "val/flies");
+    make_dir(f, "val/moths");
+    expect_named(f, ERR_FORMAT, (const char *const[]){"only in train (1): wasps",
+                                                      "only in val (2): flies, moths", NULL});
+}
+
+static void empty_classes_named(void **state)
+{
+    const struct fixture *f = *state;
+    make_folder(f, 1);
+    make_dir(f, "train/wasps");
+    make_dir(f, "val/wasps");
+    fixture_write(f, "val/wasps/.keep", "", 0);
+    expect_named(f, ERR_FORMAT, (const char *const[]){"without a picture", "train/wasps",
+                                                      "val/wasps", NULL});
+    put_png(f, "train/wasps/a.png", 9, 9, 1);
+    expect_dir_refused(f, "folder", ERR_FORMAT, "without a picture: val/wasps", f->dir);
+}
+
+static void parts_must_exist(void **state)
+{
+    const struct fixture *f = *state;
+    expect_dir_refused(f, "folder", ERR_IO, "no directory train", "DIR/train/CLASS/");
+    make_dir(f, "train");
+    make_dir(f, "train/ants");
+    expect_dir_refused(f, "folder", ERR_IO, "no directory val", "DIR/val/CLASS/");
+    make_dir(f, "test");
+    expect_dir_refused(f, "folder", ERR_IO, "no directory val", "rename it to val");
+    make_dir(f, "val");
+    make_dir(f, "val/ants");
+    expect_dir_refused(f, "folder", ERR_FORMAT, "1 class folders", "at least 2");
+}
+
+static void hostile_class_names(void **state)
+{
+    static const char *const names[] = {"a\nb", "\xff\xfe", "\xed\xa0\x80", "\xc3", "a\033[2J",
+                                        "0123456789012345678901234567890123456789"
+                                        "0123456789012345678901234567890123456789"};
+    const struct fixture *f = *state;
+    make_folder(f, 1);
+    for (int i = 0; i < 6; i++) {
+        char name[256];
+        snprintf(name, sizeof name, "train/%s", names[i]);
+        make_dir(f, name);
+        expect_dir_refused(f, "folder", ERR_FORMAT, "class name", i < 5 ? "UTF-8" : "at most 63");
+        assert_null(strchr(fail_text(), '\033'));
+        fixture_delete(f, name);
+    }
+    make_dir(f, "train/f\xc3\xbc\xc3\xa7\xe2\x82\xac");
+    make_dir(f, "val/f\xc3\xbc\xc3\xa7\xe2\x82\xac");
+    put_png(f, "train/f\xc3\xbc\xc3\xa7\xe2\x82\xac/a.png", 9, 9, 1);
+    put_png(f, "val/f\xc3\xbc\xc3\xa7\xe2\x82\xac/a.png", 9, 9, 2);
+    struct dataset ds;
+    fixture_open(f, "folder", ":size=8", &ds);
+    assert_int_equal(ds.classes, 3);
+    dataset_close(&ds);
+    fixture_write(f, "train/ants/bad\nname\033.jpg", "x", 1);
+    expect_dir_refused(f, "folder", ERR_FORMAT, "bad?name?.jpg", "78");
+}
+
+/* classes=, per-class=, val= and test-per-class= as for any other data set. */
+static void options_work(void **state)
+{
+    const struct fixture *f = *state;
+    struct batch b;
+    make_folder(f, 6);
+    batch_open(&b, f, ":size=8:per-class=5:val=2:test-per-class=1", PART_TRAIN, false);
+    assert_int_equal(b.split.list[PART_TRAIN].n, 6);
+    assert_int_equal(b.split.list[PART_VAL].n, 4);
+    assert_int_equal(b.split.list[PART_TEST].n, 2);
+    int shared;
+    assert_int_equal(split_shared(&b.ds, &b.split.list[PART_TRAIN], &b.split.list[PART_VAL],
+                                  &shared), OK);
+    assert_int_equal(shared, 0);
+    char key[256], expected[256];
+    dataset_key(&b.ds, key, sizeof key);
+    snprintf(expected, sizeof expected, "folder@%s:per-class=5:val=2:test-per-class=1:size=8"
+             ":resize=8", b.ds.hash);
+    assert_string_equal(key, expected);
+    batch_close(&b);
+    make_dir(f, "train/wasps");
+    make_dir(f, "val/wasps");
+    put_png(f, "train/wasps/a.png", 9, 9, 1);
+    put_png(f, "val/wasps/a.png", 9, 9, 2);
+    batch_open(&b, f, ":size=8:classes=0+2", PART_TEST, false);
+    assert_int_equal(b.ds.classes, 2);
+    assert_string_equal(b.ds.class_names[1], "wasps");
+    assert_int_equal(b.split.list[PART_TEST].n, 3);
+    batch_close(&b);
+}
+
+static void hash_of(const struct fixture *f, const char *options, char hash[DATA_HASH_TEXT])
+{
+    struct dataset ds;
+    fixture_open(f, "folder", options, &ds);
+    memcpy(hash, ds.hash, DATA_HASH_TEXT);
+    dataset_close(&ds);
+}
+
+/* The hash is of whole pictures: the same at every size; one pixel outside the crop changes it. */
+static void content_hash(void **state)
+{
+    const struct fixture *f = *state;
+    char first[DATA_HASH_TEXT], other[DATA_HASH_TEXT];
+    make_folder(f, 2);
+    hash_of(f, ":size=8", first);
+    hash_of(f, ":size=16:resize=20", other);
+    assert_string_equal(first, other);
+    put_png(f, "train/ants/p00.png", 20, 30, 99);
+    hash_of(f, ":size=8", other);
+    assert_string_not_equal(first, other);
+}
+
+/* Every image of an augmented batch is the crop that crop_draw() names, resized and flipped, on any
+ * number of threads; another epoch has others. */
+static void random_crops_are_those_drawn(void **state)
+{
+    const struct fixture *f = *state;
+    enum { SIZE = 8, FLOATS = SIZE * SIZE * 3 };
+    struct batch b;
+    float once[8 * FLOATS];
+    make_folder(f, 4);
+    batch_open(&b, f, ":size=8", PART_TRAIN, true);
+    assert_int_equal(b.split.list[PART_TRAIN].n, 8);
+    memcpy(once, b.pixels, sizeof once);
+    for (int i = 0; i < 8; i++) {
+        char path[FIXTURE_PATH];
+        struct image whole;
+        uint8_t planes[FLOATS], scratch[1 << 14] __attribute__((aligned(64)));
+        float expected[FLOATS];
+        fixture_path(f, b.ds.train.pictures[i].path, path);
+        assert_int_equal(image_read(&whole, path), OK);
+        const struct random_crop drawn = crop_draw(3, 0, i, whole.h, whole.w);
+        const struct resize r = {.source = &whole, .from = drawn.from, .full_h = SIZE,
+                                 .full_w = SIZE, .to = {0, 0, SIZE, SIZE}};
+        assert_true(resize_scratch_bytes(&r) <= sizeof scratch);
+        resize_run(&r, scratch, planes);
+        transform_apply(&b.loader.transform, (struct jitter){.flip = drawn.flip}, planes,
+                        expected);
+        assert_memory_equal(once + i * FLOATS, expected, sizeof expected);
+        image_free(&whole);
+    }
+    const int threads = omp_get_max_threads();
+    for (int n = 1; n <= 5; n += 2) {
+        omp_set_num_threads(n);
+        loader_fill(&b.loader, 0, b.pixels, b.labels);
+        assert_memory_equal(once, b.pixels, sizeof once);
+    }
+    omp_set_num_threads(threads);
+    loader_start(&b.loader, 1);
+    loader_fill(&b.loader, 0, b.pixels, b.labels);
+    assert_memory_not_equal(once, b.pixels, sizeof once);
+    batch_close(&b);
+}
+
+/* Validation and test pictures are never augmented, and a file that changed is noticed. */
+static void augmentation_refused(void **state)
+{
+    const struct fixture *f = *state;
+    struct dataset ds;
+    struct split split;
+    struct loader loader;
+    make_folder(f, 4);
+    fixture_open(f, "folder", ":size=8:val=1", &ds);
+    fixture_split(&ds, 1, &split);
+    struct loader_config config = {.batch = 2, .augment = true};
+    for (int part = PART_VAL; part <= PART_TEST; part++) {
+        assert_int_equal(loader_init(&loader, &ds, &split.list[part], &config), ERR_USAGE);
+        assert_non_null(strstr(fail_text(), "training only"));
+    }
+    config.h = config.w = 16;
+    assert_int_equal(loader_init(&loader, &ds, &split.list[PART_TRAIN], &config), ERR_USAGE);
+    assert_non_null(strstr(fail_text(), "input is 16x16, but the data specification says 8x8"));
+    config.h = config.w = 0;
+    const struct picture *first = &ds.train.pictures[split.list[PART_TRAIN].index[0]];
+    put_png(f, first->path, first->h, first->w, 200);
+    assert_int_equal(loader_init(&loader, &ds, &split.list[PART_TRAIN], &config), ERR_FORMAT);
+    assert_non_null(strstr(fail_text(), first->path));
+    assert_non_null(strstr(fail_text(), "has changed"));
+    fixture_delete(f, first->path);
+    assert_int_equal(loader_init(&loader, &ds, &split.list[PART_TRAIN], &config), ERR_IO);
+    split_free(&split);
+    dataset_close(&ds);
+}
+
+static int setup(void **state)
+{
+    *state = calloc(1, sizeof(struct fixture));
+    assert_non_null(*state);
+    fixture_make(*state);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture_remove(*state);
+    free(*state);
+    return 0;
+}
+
+#define FOLDER_TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FOLDER_TEST(names_and_order),
+        FOLDER_TEST(tensor_is_torchvisions),
+        FOLDER_TEST(rule_in_words),
+        FOLDER_TEST(broken_files_named),
+        FOLDER_TEST(broken_files_skipped),
+        FOLDER_TEST(many_broken_files),
+        FOLDER_TEST(class_without_good_picture),
+        FOLDER_TEST(classes_must_agree),
+        FOLDER_TEST(empty_classes_named),
+        FOLDER_TEST(parts_must_exist),
+        FOLDER_TEST(hostile_class_names),
+        FOLDER_TEST(options_work),
+        FOLDER_TEST(content_hash),
+        FOLDER_TEST(random_crops_are_those_drawn),
+        FOLDER_TEST(augmentation_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

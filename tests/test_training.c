@@ -1,0 +1,597 @@
+/* Training runs as a whole: what each arm fixes, repetition, interruption and resuming, cached
+ * features, divergence, impossible requests, destinations that cannot be written. */
+#include "bench/net/optimizer.h"
+#include "bench/transfer/arm.h"
+#include "bench/transfer/schedule.h"
+#include "bench/transfer/source.h"
+#include "impls/base/threads.h"
+#include "tests/network.h"
+#include "tests/support.h"
+
+#include "tests/command.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+
+static const char *const head[] = {"linear.*", NULL};
+static const char *const head_and_attention[] = {"linear.*", "*.cbam.*", NULL};
+static const char *const everything[] = {"*", NULL};
+
+/* ---- what an arm fixes ---- */
+
+/* A source on classes 0 and 1, and settings of a run on 2 and 3 with every force that could move a
+ * fixed tensor: weight decay, momentum, batch statistics. */
+static void make_source(struct bed *bed, struct train_settings *s, const char *attention)
+{
+    support_settings(s, bed, attention);
+    snprintf(s->data, sizeof s->data, "%.200s:classes=0+1:per-class=12:val=2", bed->data);
+    support_free(support_train(s, bed_path(bed, "source")));
+    snprintf(s->data, sizeof s->data, "%.200s:classes=2+3:per-class=12:val=2", bed->data);
+    snprintf(s->init, sizeof s->init, "%s", bed_path(bed, "source"));
+    s->weight_decay = 0.01;
+    s->momentum = 0.95;
+}
+
+static void test_frozen_moves_the_head_alone(void **state)
+{
+    struct bed *bed = *state;
+    for (int i = 0; impls[i]; i++) {
+        struct train_settings s;
+        make_source(bed, &s, "cbam");
+        snprintf(s.impl, sizeof s.impl, "%s", impls[i]->name);
+        s.transfer = ARM_FROZEN;
+        struct train_result *result = support_train(&s, bed_path(bed, "after"));
+        assert_true(result->cached_features);
+        assert_true(result->trainable == 2 * 16 + 2);
+        support_free(result);
+        assert_int_equal(support_compare(s.init, bed_path(bed, "after"), head), 2);
+    }
+}
+
+/* Everything of attention moves, its running statistics too, and nothing below or beside it. */
+static void test_frozen_attention_moves_head_and_attention(void **state)
+{
+    enum { SITES = 9, TENSORS = 4 + 1 + 4 };
+    struct bed *bed = *state;
+    for (int i = 0; impls[i]; i++) {
+        struct train_settings s;
+        make_source(bed, &s, "cbam");
+        snprintf(s.impl, sizeof s.impl, "%s", impls[i]->name);
+        s.transfer = ARM_FROZEN_ATTENTION;
+        struct train_result *result = support_train(&s, bed_path(bed, "after"));
+        assert_true(result->trainable < result->params);
+        support_free(result);
+        assert_int_equal(support_compare(s.init, bed_path(bed, "after"), head_and_attention),
+                         SITES * TENSORS + 2);
+    }
+}
+
+static void test_finetune_and_scratch_move_everything(void **state)
+{
+    struct bed *bed = *state;
+    struct train_settings s;
+    make_source(bed, &s, "cbam");
+    s.transfer = ARM_FINETUNE;
+    struct train_result *result = support_train(&s, bed_path(bed, "after"));
+    assert_true(result->trainable == result->params && !result->cached_features);
+    support_free(result);
+    int tensors = support_compare(s.init, s.init, NULL);
+    struct safetensors file;
+    support_ok(safetensors_open(&file, s.init));
+    tensors += (int)file.count;
+    safetensors_close(&file);
+    assert_int_equal(support_compare(s.init, bed_path(bed, "after"), everything), tensors);
+    s.transfer = ARM_SCRATCH;
+    snprintf(s.init, sizeof s.init, "random");
+    support_save_fresh(&s, bed_path(bed, "fresh"));
+    support_free(support_train(&s, bed_path(bed, "after")));
+    assert_int_equal(support_compare(bed_path(bed, "fresh"), bed_path(bed, "after"), everything),
+                     tensors);
+}
+
+/* Attention that is inserted into a plain source is fixed as well under `frozen`: it keeps its
+ * fresh values; under `frozen+attention` it trains. */
+static void test_inserted_attention_belongs_to_its_part(void **state)
+{
+    static const char *const missing[] = {"*.cbam.*", NULL};
+    struct bed *bed = *state;
+    struct train_settings s;
+    struct session session;
+    struct train_result *result;
+    const struct train_io io = {.save = bed_path(bed, "after"), .allow_missing = missing};
+    make_source(bed, &s, "none");
+    snprintf(s.attention, sizeof s.attention, "cbam");
+    support_open(&session, &s, s.init, missing[0]);
+    support_ok(session_save(&session, bed_path(bed, "inserted")));
+    session_close(&session);
+    s.transfer = ARM_FROZEN;
+    support_ok(support_run(&s, &io, &result));
+    support_free(result);
+    assert_int_equal(support_compare(bed_path(bed, "inserted"), io.save, head), 2);
+    s.transfer = ARM_FROZEN_ATTENTION;
+    support_ok(support_run(&s, &io, &result));
+    support_free(result);
+    assert_true(support_compare(bed_path(bed, "inserted"), io.save, head_and_attention) > 40);
+}
+
+/* ---- repetition ---- */
+
+static void test_a_seed_decides_the_run(void **state)
+{
+    struct bed *bed = *state;
+    struct train_settings s;
+    support_settings(&s, bed, "cbam");
+    s.augment = true;
+    struct train_result *a = support_train(&s, bed_path(bed, "a"));
+    struct train_result *b = support_train(&s, bed_path(bed, "b"));
+    s.seed = 2;
+    struct train_result *c = support_train(&s, bed_path(bed, "c"));
+    support_same(bed_path(bed, "a"), bed_path(bed, "b"));
+    assert_memory_equal(a->predictions, b->predictions, (size_t)a->test_n * sizeof(int32_t));
+    assert_true(a->test_loss == b->test_loss && a->train_loss == b->train_loss);
+    assert_true(a->test_loss != c->test_loss);
+    assert_true(support_compare(bed_path(bed, "a"), bed_path(bed, "c"), everything) > 100);
+    support_free(a);
+    support_free(b);
+    support_free(c);
+}
+
+static void test_every_thread_count_repeats_itself(void **state)
+{
+    struct bed *bed = *state;
+    for (int i = 0; impls[i]; i++)
+        for (int threads = 1; threads <= 2 && threads <= threads_available(); threads++) {
+            struct train_settings s;
+            support_settings(&s, bed, "cbam");
+            snprintf(s.data, sizeof s.data, "%.200s:test-per-class=1", bed->data);
+            snprintf(s.impl, sizeof s.impl, "%s", impls[i]->name);
+            s.threads = threads;
+            s.steps = 3;
+            s.augment = true;
+            support_free(support_train(&s, bed_path(bed, "a")));
+            support_free(support_train(&s, bed_path(bed, "b")));
+            support_same(bed_path(bed, "a"), bed_path(bed, "b"));
+        }
+}
+
+/* Adding attention moves no other initial tensor, in any network. */
+static void test_attention_moves_no_other_initial_tensor(void **state)
+{
+    static const char *const models[] = {
+        "resnet20:width=0.25", "resnet18:stem=small:width=0.1", "resnet50:stem=small:width=0.1",
+        "vgg16_bn:stem=small:width=0.1", "densenet121:stem=small:width=0.25"};
+    static const char *const forms[] = {"cbam", "cbam-article", "se", "cbam:place=head"};
+    (void)state;
+    for (int k = 0; k < 20; k++) {
+        struct model_spec plain_spec, spec;
+        struct net *plain, *with;
+        support_ok(model_parse(models[k / 4], "none", &plain_spec));
+        support_ok(model_parse(models[k / 4], forms[k % 4], &spec));
+        support_ok(model_build(&plain_spec, &plain));
+        support_ok(model_build(&spec, &with));
+        params_init(plain->params, 7);
+        params_init(with->params, 7);
+        assert_true(with->params->count > plain->params->count);
+        for (int i = 0; i < plain->params->count; i++) {
+            const struct net_param *a = plain->params->list[i];
+            const struct net_param *b = params_find(with->params, a->name);
+            assert_non_null(b);
+            assert_int_equal(a->p.count, b->p.count);
+            assert_memory_equal(a->p.data, b->p.data, a->p.count * sizeof(float));
+        }
+        net_free(plain);
+        net_free(with);
+    }
+}
+
+/* ---- interruption ---- */
+
+static void assert_same_curves(const struct train_result *a, const struct train_result *b)
+{
+    assert_int_equal(a->epochs, b->epochs);
+    for (int i = 0; i < a->epochs; i++) {
+        const struct train_epoch *x = &a->curve[i], *y = &b->curve[i];
+        assert_int_equal(x->epoch, y->epoch);
+        assert_true(x->lr == y->lr && x->train_loss == y->train_loss);
+        assert_true(x->train_accuracy == y->train_accuracy);
+        assert_true(x->val_loss == y->val_loss && x->val_accuracy == y->val_accuracy);
+    }
+}
+
+static void test_resumed_at_an_epoch_is_undisturbed(void **state)
+{
+    static const enum transfer_arm arms[] = {ARM_FINETUNE, ARM_FROZEN_ATTENTION, ARM_FROZEN};
+    struct bed *bed = *state;
+    for (int i = 0; i < 3; i++) {
+        struct train_settings s;
+        struct train_result *part, *whole;
+        make_source(bed, &s, "cbam");
+        s.transfer = arms[i];
+        s.epochs = 3;
+        s.augment = true;
+        whole = support_train(&s, bed_path(bed, "whole"));
+        struct train_io io = {.save = bed_path(bed, "resumed"), .resume = true,
+                              .checkpoint = bed_path(bed, "checkpoint"), .stop_after_epochs = 1};
+        support_ok(support_run(&s, &io, &part)); /* stops after epoch 1 */
+        support_free(part);
+        assert_int_not_equal(access(io.save, F_OK), 0);
+        io.stop_after_epochs = 2;
+        support_ok(support_run(&s, &io, &part)); /* goes on, stops after epoch 2 */
+        support_free(part);
+        io.stop_after_epochs = 0;
+        support_ok(support_run(&s, &io, &part));
+        support_same(bed_path(bed, "whole"), io.save);
+        assert_same_curves(whole, part);
+        assert_true(whole->test_loss == part->test_loss && whole->val_loss == part->val_loss);
+        support_free(whole);
+        support_free(part);
+        unlink(io.save);
+        unlink(io.checkpoint);
+    }
+}
+
+/* Another run's checkpoint, or a damaged one, is refused by name. */
+static void test_a_foreign_checkpoint_is_refused(void **state)
+{
+    struct bed *bed = *state;
+    struct train_settings s;
+    struct train_result *result;
+    struct train_io io = {.checkpoint = bed_path(bed, "checkpoint"), .stop_after_epochs = 1};
+    size_t size;
+    support_settings(&s, bed, "cbam");
+    support_ok(support_run(&s, &io, &result));
+    support_free(result);
+    io.resume = true;
+    s.lr = 0.01;
+    support_refused(support_run(&s, &io, &result), ERR_FORMAT, "checkpoint", "'lr' differs");
+    support_free(result);
+    uint8_t *bytes = fixture_read(&bed->folder, "checkpoint", &size);
+    fixture_write(&bed->folder, "checkpoint", bytes, size - 1);
+    free(bytes);
+    support_refused(support_run(&s, &io, &result), ERR_FORMAT, "checkpoint", "");
+    support_free(result);
+}
+
+static void wait_a_little(void)
+{
+    const struct timespec pause = {0, 2000000};
+    nanosleep(&pause, NULL);
+}
+
+static ino_t inode_of(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+/* Starts the line, kills it once it has written `checkpoint` at least `times` times. */
+static void kill_amid(const char *line, const char *checkpoint, int times)
+{
+    int status = 0;
+    ino_t last = inode_of(checkpoint);
+    pid_t pid = command_start("%s", line);
+    while (times > 0 && waitpid(pid, &status, WNOHANG) == 0) {
+        ino_t now = inode_of(checkpoint);
+        times -= now != last;
+        last = now;
+        wait_a_little();
+    }
+    assert_int_equal(times, 0); /* else it ended by itself */
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+}
+
+/* Killed twice in the middle and resumed, the program saves what it saves undisturbed. */
+static void test_a_killed_run_can_be_resumed(void **state)
+{
+    struct bed *bed = *state;
+    struct command c;
+    char line[1500];
+    const char *checkpoint = bed_path(bed, "checkpoint");
+    command_need();
+    snprintf(line, sizeof line, "train --model resnet20:width=0.25 --attention cbam --quiet "
+             "--data %s:per-class=8:val=0:test-per-class=1 --epochs 30 --batch 8 --threads 1 "
+             "--impl %s", bed->data, impls[0]->name);
+    command_ok(&c, "%s --save %s", line, bed_path(bed, "whole"));
+    command_free(&c);
+    snprintf(line + strlen(line), sizeof line - strlen(line),
+             " --checkpoint %s --resume --save %s", checkpoint, bed_path(bed, "resumed"));
+    kill_amid(line, checkpoint, 3);
+    assert_int_not_equal(access(bed_path(bed, "resumed"), F_OK), 0);
+    kill_amid(line, checkpoint, 4);
+    command_ok(&c, "%s", line);
+    command_free(&c);
+    support_same(bed_path(bed, "whole"), bed_path(bed, "resumed"));
+}
+
+/* ---- cached features ---- */
+
+/* Rows of the cache against the values of the network for each image by itself. */
+static void check_rows(struct session *session, const struct batch_source *source)
+{
+    const struct image_list *list = &session->split.list[PART_TRAIN];
+    struct loader_config config = {.batch = 1, .h = TINY_SIDE, .w = TINY_SIDE, .channels = 3,
+                                   .norm = &session->norm};
+    const struct program_request request = {.impl = session->impl, .ctx = session->ctx,
+                                            .net = session->lowered, .batch = 1,
+                                            .outputs = source->ids, .output_count = source->count};
+    struct program *program;
+    struct loader loader;
+    support_ok(program_compile(&program, &request));
+    support_ok(loader_init(&loader, &session->data, list, &config));
+    for (int i = 0; i < list->n; i++) {
+        loader_fill(&loader, i, program_input(program, 0).data, program_labels(program));
+        for (int k = 0; k < source->count; k++) {
+            const float *row = source->features[k] + (size_t)i * source->width[k];
+            const float *value = network_run(program, k);
+            for (size_t j = 0; j < source->width[k]; j++)
+                assert_true(fabsf(row[j] - value[j]) <= 1e-5f * (1 + fabsf(value[j])));
+        }
+    }
+    loader_free(&loader);
+    program_free(program);
+}
+
+static void test_cached_features_are_those_of_the_network(void **state)
+{
+    struct bed *bed = *state;
+    for (int i = 0; impls[i]; i++)
+        for (int arm = ARM_FROZEN; arm <= ARM_FROZEN_ATTENTION; arm++) {
+            struct train_settings s;
+            struct session session;
+            struct batch_source source;
+            int ids[SOURCE_INPUTS];
+            support_settings(&s, bed, "cbam");
+            snprintf(s.data, sizeof s.data, "%.200s:per-class=5:val=0", bed->data);
+            snprintf(s.impl, sizeof s.impl, "%s", impls[i]->name);
+            support_save_fresh(&s, bed_path(bed, "fresh"));
+            support_open(&session, &s, bed_path(bed, "fresh"), NULL);
+            support_ok(arm_apply(session.net->params, (enum transfer_arm)arm));
+            int count = arm_boundary(session.lowered, ids, SOURCE_INPUTS);
+            assert_true(count > 0);
+            if (arm == ARM_FROZEN) {
+                assert_int_equal(count, 1);
+                assert_int_equal(ids[0], session.lowered->features);
+            }
+            struct loader_config config = {.batch = 8, .h = TINY_SIDE, .w = TINY_SIDE,
+                                           .channels = 3, .norm = &session.norm};
+            support_ok(source_open(&source, &session, &session.split.list[PART_TRAIN], &config, ids,
+                                   count));
+            check_rows(&session, &source);
+            source_close(&source);
+            session_close(&session);
+        }
+}
+
+/* The steps of a run by hand, over images instead of cached features. */
+static void train_uncached(struct session *session, const struct train_settings *s)
+{
+    const struct image_list *list = &session->split.list[PART_TRAIN];
+    struct loader_config config = {.batch = s->batch, .order = ORDER_SHUFFLED, .seed = s->seed,
+                                   .h = TINY_SIDE, .w = TINY_SIDE, .channels = 3,
+                                   .norm = &session->norm};
+    struct batch_source source;
+    struct program *program;
+    support_ok(arm_apply(session->net->params, s->transfer));
+    support_ok(params_prepare_training(session->net->params));
+    support_ok(source_open(&source, session, list, &config, NULL, 0));
+    const struct program_request request = {.impl = session->impl, .ctx = session->ctx,
+                                            .net = session->lowered, .batch = s->batch,
+                                            .train = true, .loss = true};
+    support_ok(program_compile(&program, &request));
+    int per_epoch = list->n / s->batch;
+    for (int step = 0; step < s->steps; step++) {
+        struct rate rate = schedule_rate(s, step, s->steps, per_epoch);
+        const struct sgd sgd = {rate.lr, rate.momentum, s->weight_decay, s->nesterov};
+        if (step % per_epoch == 0)
+            source_start(&source, step / per_epoch);
+        assert_int_equal(source_fill(&source, step % per_epoch, program), s->batch);
+        support_ok(program_forward(program));
+        support_ok(program_backward(program));
+        sgd_step(session->net->params, &sgd);
+    }
+    program_free(program);
+    source_close(&source);
+}
+
+/* A run on cached features ends where the same run over the images ends. */
+static void test_caching_changes_no_result(void **state)
+{
+    struct bed *bed = *state;
+    for (int arm = ARM_FROZEN; arm <= ARM_FROZEN_ATTENTION; arm++) {
+        struct train_settings s;
+        struct session session;
+        support_settings(&s, bed, "cbam");
+        support_free(support_train(&s, bed_path(bed, "source")));
+        snprintf(s.init, sizeof s.init, "%s", bed_path(bed, "source"));
+        s.transfer = (enum transfer_arm)arm;
+        s.steps = 10;
+        s.keep_head = true;
+        struct train_result *result = support_train(&s, bed_path(bed, "cached"));
+        assert_true(result->cached_features);
+        support_free(result);
+        support_open(&session, &s, s.init, NULL);
+        train_uncached(&session, &s);
+        support_ok(session_save(&session, bed_path(bed, "uncached")));
+        session_close(&session);
+        assert_true(support_difference(s.init, bed_path(bed, "cached")) > 1e-3);
+        assert_true(support_difference(bed_path(bed, "cached"), bed_path(bed, "uncached")) < 1e-5);
+    }
+}
+
+/* ---- what must be refused ---- */
+
+static void refuse(struct train_settings *s, const char *fragment1, const char *fragment2)
+{
+    struct train_result *result;
+    const struct train_io io = {0};
+    support_refused(support_run(s, &io, &result), ERR_USAGE, fragment1, fragment2);
+    support_free(result);
+}
+
+static void test_impossible_runs_are_refused(void **state)
+{
+    struct bed *bed = *state;
+    struct train_settings good, s;
+    support_settings(&good, bed, "cbam");
+    support_save_fresh(&good, bed_path(bed, "w"));
+    s = good;
+    snprintf(s.init, sizeof s.init, "%s", bed_path(bed, "w"));
+    refuse(&s, "scratch", "finetune");
+    for (int arm = ARM_FROZEN; arm < ARM_COUNT; arm++) {
+        s = good;
+        s.transfer = (enum transfer_arm)arm;
+        refuse(&s, transfer_name(s.transfer), "--init");
+    }
+    s = good;
+    s.epochs = 0;
+    refuse(&s, "--epochs", "--steps");
+    s = good;
+    s.epochs = TRAIN_CURVE_MAX + 1;
+    refuse(&s, "1001", "1000");
+    s = good;
+    snprintf(s.schedule, sizeof s.schedule, "linear");
+    refuse(&s, "linear", "cosine");
+    s = good;
+    s.threads = 100000;
+    refuse(&s, "100000", "");
+    s = good;
+    s.size = 8;
+    refuse(&s, "8x8", "12x12");
+}
+
+/* A kept head must be for as many classes as the data have. */
+static void test_a_kept_head_must_fit_the_data(void **state)
+{
+    struct bed *bed = *state;
+    struct train_settings s;
+    support_settings(&s, bed, "cbam");
+    support_save_fresh(&s, bed_path(bed, "w"));
+    snprintf(s.init, sizeof s.init, "%s", bed_path(bed, "w"));
+    snprintf(s.data, sizeof s.data, "%.200s:classes=2+3", bed->data);
+    s.transfer = ARM_FINETUNE;
+    s.keep_head = true;
+    refuse(&s, "4 classes", "2");
+}
+
+/* ---- divergence and destinations, on the program ---- */
+
+static const char run_line[] = "train --model resnet20:width=0.25 --attention cbam --batch 8 "
+                               "--quiet --threads 1";
+
+/* Files of the bed whose name begins so. */
+static int files_like(const struct bed *bed, const char *start)
+{
+    int count = 0;
+    DIR *folder = opendir(bed->folder.dir);
+    assert_non_null(folder);
+    for (const struct dirent *entry; (entry = readdir(folder));)
+        count += strncmp(entry->d_name, start, strlen(start)) == 0;
+    closedir(folder);
+    return count;
+}
+
+static void test_a_diverging_run_says_where(void **state)
+{
+    static const char old[] = "what was saved before";
+    struct bed *bed = *state;
+    size_t size;
+    command_need();
+    fixture_write(&bed->folder, "weights", old, sizeof old);
+    command_refused(1, "diverged at step ", "first non-finite value in ",
+                    "%s --data %s --impl %s --epochs 3 --lr 1e6 --save %s --checkpoint %s",
+                    run_line, bed->data, impls[0]->name, bed_path(bed, "weights"),
+                    bed_path(bed, "checkpoint"));
+    uint8_t *now = fixture_read(&bed->folder, "weights", &size);
+    assert_int_equal(size, sizeof old);
+    assert_memory_equal(now, old, size);
+    free(now);
+    assert_int_equal(files_like(bed, "checkpoint"), 0);
+    assert_int_equal(files_like(bed, "weights"), 1);
+}
+
+/* A destination that cannot be written is found before the training, and stays as it is. */
+static void test_unwritable_destinations(void **state)
+{
+    struct bed *bed = *state;
+    command_need();
+    fixture_write(&bed->folder, "file", "x", 1);
+    command_refused(1, "nowhere/w", "folder", "%s --data %s --steps 1 --save %s", run_line,
+                    bed->data, bed_path(bed, "nowhere/w"));
+    command_refused(1, bed->folder.dir, "folder", "%s --data %s --steps 1 --save %s", run_line,
+                    bed->data, bed->folder.dir);
+    command_refused(1, "file/w", "", "%s --data %s --steps 1 --save %s", run_line, bed->data,
+                    bed_path(bed, "file/w"));
+    command_refused(1, "nowhere/c", "folder", "%s --data %s --steps 1 --checkpoint %s", run_line,
+                    bed->data, bed_path(bed, "nowhere/c"));
+}
+
+/* A disk that fills up (here: a limit of 4 KiB a file) leaves the old weights and checkpoint whole,
+ * nothing half-written beside them, and the run resumable. */
+static void test_a_full_disk_loses_nothing(void **state)
+{
+    struct bed *bed = *state;
+    struct command c;
+    size_t before_size, size;
+    char line[1500];
+    command_need();
+    snprintf(line, sizeof line, "%s --data %s:test-per-class=1 --impl %s --epochs 2 --checkpoint %s "
+             "--resume --save %s", run_line, bed->data, impls[0]->name,
+             bed_path(bed, "checkpoint"), bed_path(bed, "weights"));
+    command_ok(&c, "%s --stop-after-epochs 1", line);
+    command_free(&c);
+    fixture_write(&bed->folder, "weights", "old", 3);
+    uint8_t *before = fixture_read(&bed->folder, "checkpoint", &before_size);
+    command_shell(&c, "ulimit -f 8; exec \"$CBAM_BENCH\" %s", line);
+    if (c.status != 1 || !strstr(c.err, "checkpoint"))
+        fail_msg("%s\nended with %d and said '%s'", c.line, c.status, c.err);
+    command_free(&c);
+    uint8_t *after = fixture_read(&bed->folder, "checkpoint", &size);
+    assert_int_equal(size, before_size);
+    assert_memory_equal(before, after, size);
+    free(before);
+    free(after);
+    assert_int_equal(files_like(bed, "checkpoint"), 1);
+    assert_int_equal(files_like(bed, "weights"), 1);
+    command_ok(&c, "%s", line);
+    command_free(&c);
+    command_shell(&c, "ulimit -f 8; exec \"$CBAM_BENCH\" %s --data %s --steps 1 --save %s",
+                  run_line, bed->data, bed_path(bed, "weights"));
+    assert_int_equal(c.status, 1);
+    assert_non_null(strstr(c.err, "weights"));
+    command_free(&c);
+    struct safetensors file; /* still the finished run's */
+    support_ok(safetensors_open(&file, bed_path(bed, "weights")));
+    safetensors_close(&file);
+    assert_int_equal(files_like(bed, "weights"), 1);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        BED_TEST(test_frozen_moves_the_head_alone),
+        BED_TEST(test_frozen_attention_moves_head_and_attention),
+        BED_TEST(test_finetune_and_scratch_move_everything),
+        BED_TEST(test_inserted_attention_belongs_to_its_part),
+        BED_TEST(test_a_seed_decides_the_run),
+        BED_TEST(test_every_thread_count_repeats_itself),
+        cmocka_unit_test(test_attention_moves_no_other_initial_tensor),
+        BED_TEST(test_resumed_at_an_epoch_is_undisturbed),
+        BED_TEST(test_a_foreign_checkpoint_is_refused),
+        BED_TEST(test_a_killed_run_can_be_resumed),
+        BED_TEST(test_cached_features_are_those_of_the_network),
+        BED_TEST(test_caching_changes_no_result),
+        BED_TEST(test_impossible_runs_are_refused),
+        BED_TEST(test_a_kept_head_must_fit_the_data),
+        BED_TEST(test_a_diverging_run_says_where),
+        BED_TEST(test_unwritable_destinations),
+        BED_TEST(test_a_full_disk_loses_nothing),
+    };
+    (void)argc;
+    threads_startup(argv);
+    return cmocka_run_group_tests_name("training runs", tests, NULL, NULL) != 0;
+}
