@@ -118,6 +118,21 @@ static void test_layers_refuses(void **state)
     assert_refused("layers", "--cases relu more", "'more'");
 }
 
+/* R48: the number of threads asked for is the one used, in every library, whatever the environment
+ * says. */
+static void test_one_thread_is_one_thread(void **state)
+{
+    (void)state;
+    json_t *json = run_json("OMP_NUM_THREADS=8 OPENBLAS_NUM_THREADS=8",
+                            "layers --cases 'conv2d h28 w28 c64 oc64 k3 p1' --pass fwd,bwd "
+                            "--threads 1 --samples 5 --format json");
+    const json_t *row;
+    size_t i;
+    json_array_foreach(json_object_get(json, "rows"), i, row)
+        assert_true(command_number(row, "cpu_per_wall") < 1.1);
+    json_decref(json);
+}
+
 /* ---- latency ---- */
 
 #define TINY "latency --model resnet20 --batch 2 --input 16 --threads 1 "
@@ -309,6 +324,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_layers, temp_dir_make, temp_dir_remove),
         cmocka_unit_test(test_layers_formats),
         cmocka_unit_test(test_layers_refuses),
+        cmocka_unit_test(test_one_thread_is_one_thread),
         cmocka_unit_test(test_latency),
         cmocka_unit_test(test_latency_text),
         cmocka_unit_test_setup_teardown(test_latency_store, temp_dir_make, temp_dir_remove),

@@ -170,6 +170,24 @@ static void jpeg_forms(void **state)
     image_free(&grey);
 }
 
+/* Stray bytes before the end change no pixel: decoded, as viewers do. */
+static void jpeg_stray_bytes(void **state)
+{
+    struct image image = picture_make_smooth(16, 16);
+    struct bytes file = picture_jpeg(
+        &(struct jpeg_form){.h = 16, .w = 16, .components = 3, .samples = image.pixels});
+    struct image plain = picture_decode(&file);
+    (void)state;
+    file.size -= 2;
+    picture_append(&file, "\1\2\3\377\331", 5);
+    struct image shown = picture_decode(&file);
+    assert_memory_equal(plain.pixels, shown.pixels, image_bytes(&plain));
+    image_free(&shown);
+    image_free(&plain);
+    image_free(&image);
+    bytes_free(&file);
+}
+
 /* CMYK with Adobe's marker holds 255 - ink: white, black, cyan, and half black yellow. */
 static void jpeg_cmyk(void **state)
 {
@@ -269,6 +287,14 @@ static void exif_damaged(void **state)
         assert_int_equal(found, cut >= 20 ? 6 : 1);
         free(copy);
     }
+    picture_exif(exif, 5, false);
+    exif[12] = 4; /* LONG */
+    assert_int_equal(exif_orientation(exif, sizeof exif), 5);
+    exif[12] = 2; /* ASCII */
+    assert_int_equal(exif_orientation(exif, sizeof exif), 1);
+    exif[12] = 3;
+    exif[14] = 2; /* two numbers */
+    assert_int_equal(exif_orientation(exif, sizeof exif), 1);
     uint32_t noise = 1;
     for (int round = 0; round < 20000; round++) {
         picture_exif(exif, 3, round % 2);
@@ -483,6 +509,7 @@ int main(void)
         cmocka_unit_test(png_alpha),
         cmocka_unit_test(png_palette_and_key),
         cmocka_unit_test(jpeg_forms),
+        cmocka_unit_test(jpeg_stray_bytes),
         cmocka_unit_test(jpeg_cmyk),
         cmocka_unit_test(orientations),
         cmocka_unit_test(exif_damaged),

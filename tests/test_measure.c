@@ -241,6 +241,7 @@ static void test_rounds_and_budget(void **state)
     assert_int_equal(series[0].n, 20);
     assert_int_equal(series[1].n, 3);
     assert_true(near(series[0].ms[7], 1, 1e-9) && near(series[1].ms[2], 800, 1e-9));
+    assert_true(near(series[1].wall_seconds, 2.4, 1e-9) && series[1].cpu_seconds >= 0);
     assert_string_equal(log, "qs" /* warm-up */ "qssqsq" "qqqqqqqqqqqqqqqqq");
     sample_free(&series[0]);
     sample_free(&series[1]);

@@ -115,24 +115,25 @@ static enum status append(struct sample_series *series, double ms)
 }
 
 static enum status take(const struct sample_target *target,
-                        const struct sample_settings *settings, struct sample_series *series,
-                        double *spent)
+                        const struct sample_settings *settings, struct sample_series *series)
 {
-    int64_t ns;
+    int64_t ns, cpu = clock_cpu_ns();
     TRY(time_batch(target, settings, series->repeats, &ns));
-    *spent += (double)ns * 1e-9;
+    series->cpu_seconds += (double)(clock_cpu_ns() - cpu) * 1e-9;
+    series->wall_seconds += (double)ns * 1e-9;
     return append(series, (double)ns * 1e-6 / series->repeats);
 }
 
 /* A target out of time stays out: its samples are those of the first rounds. */
-static bool wants_more(const struct sample_settings *settings, int n, double spent)
+static bool wants_more(const struct sample_settings *settings, const struct sample_series *series)
 {
-    return n < settings->least || settings->seconds <= 0 || spent < settings->seconds;
+    return series->n < settings->least || settings->seconds <= 0 ||
+           series->wall_seconds < settings->seconds;
 }
 
 static enum status run_rounds(const struct sample_target *targets, int count,
                               const struct sample_settings *settings,
-                              struct sample_series *series, int *order, double *spent)
+                              struct sample_series *series, int *order)
 {
     bool active = true;
     for (int round = 0; active && round < settings->samples; round++) {
@@ -140,10 +141,10 @@ static enum status run_rounds(const struct sample_target *targets, int count,
         sample_fill_order(settings->order, settings->seed, round, count, order);
         for (int k = 0; k < count; k++) {
             int i = order[k];
-            if (series[i].n < round || !wants_more(settings, round, spent[i]))
+            if (series[i].n < round || !wants_more(settings, &series[i]))
                 continue;
             active = true;
-            TRY(take(&targets[i], settings, &series[i], &spent[i]));
+            TRY(take(&targets[i], settings, &series[i]));
         }
     }
     return OK;
@@ -155,12 +156,9 @@ enum status sample_rounds(const struct sample_target *targets, int count,
     for (int i = 0; i < count; i++)
         TRY(sample_warm(&targets[i], settings, &series[i]));
     int *order = calloc((size_t)count, sizeof *order);
-    double *spent = calloc((size_t)count, sizeof *spent);
-    enum status status = order && spent
-                             ? run_rounds(targets, count, settings, series, order, spent)
-                             : fail(ERR_MEMORY, "no memory for %d timings", count);
+    enum status status = order ? run_rounds(targets, count, settings, series, order)
+                               : fail(ERR_MEMORY, "no memory for %d timings", count);
     free(order);
-    free(spent);
     return status;
 }
 

@@ -16,6 +16,7 @@ static struct random_stream stream_of(const struct net_param *param, uint64_t se
 static void fill_normal(struct net_param *param, uint64_t seed, double sd)
 {
     struct random_stream stream = stream_of(param, seed);
+#pragma omp parallel for schedule(static) if (param->p.count > 4096)
     for (size_t i = 0; i < param->p.count; i++)
         param->p.data[i] = (float)(sd * random_normal(stream, i));
 }
@@ -23,6 +24,7 @@ static void fill_normal(struct net_param *param, uint64_t seed, double sd)
 static void fill_uniform(struct net_param *param, uint64_t seed, double bound)
 {
     struct random_stream stream = stream_of(param, seed);
+#pragma omp parallel for schedule(static) if (param->p.count > 4096)
     for (size_t i = 0; i < param->p.count; i++)
         param->p.data[i] = (float)(bound * (2.0 * (double)random_uniform(stream, i) - 1.0));
 }

@@ -15,6 +15,7 @@
 #include "impls/onednn/onednn.h"
 #endif
 
+#if defined(HAVE_OPENBLAS) || defined(HAVE_ONEDNN)
 /* How far an instruction set reaches. */
 enum reach { REACH_UNKNOWN, REACH_SSE, REACH_AVX, REACH_AVX2, REACH_AVX512 };
 
@@ -38,6 +39,7 @@ static const char *variable(const char *name)
     const char *value = getenv(name);
     return value && *value ? value : NULL;
 }
+#endif
 
 static void add_implementation(struct doctor *d, const struct impl *impl)
 {

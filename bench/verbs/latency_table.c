@@ -14,6 +14,7 @@ static const struct table_column row_columns[] = {
     {.name = "fused", .audience = TABLE_MACHINES},
     {.name = "dtype", .audience = TABLE_MACHINES},
     {.name = "batch"},
+    {.name = "input", .audience = TABLE_PEOPLE},
     {.name = "input_h", .audience = TABLE_MACHINES},
     {.name = "input_w", .audience = TABLE_MACHINES},
     {.name = "classes", .audience = TABLE_MACHINES},
@@ -40,6 +41,7 @@ static const struct table_column row_columns[] = {
     {.name = "ratio_high", .audience = TABLE_MACHINES},
     {.name = "ratio_pairs", .audience = TABLE_MACHINES},
     {.name = "steady", .audience = TABLE_MACHINES},
+    {.name = "cpu_per_wall", .audience = TABLE_MACHINES},
     {.name = "seed", .audience = TABLE_MACHINES},
     {.name = "date", .audience = TABLE_MACHINES},
     {.name = "commit", .audience = TABLE_MACHINES},
@@ -67,11 +69,9 @@ static const struct table_column cost_columns[] = {
 
 void latency_tables_new(struct latency_tables *tables, const struct latency_shape *shape)
 {
-    char title[160], size[48] = "the network's own input size";
-    if (shape->input_h > 0)
-        snprintf(size, sizeof size, "input %dx%d", shape->input_h, shape->input_w);
-    snprintf(title, sizeof title, "%s, batch %d, %d threads, %s",
-             shape->train ? "Training step" : "Inference", shape->batch, shape->threads, size);
+    char title[80];
+    snprintf(title, sizeof title, "%s, batch %d, %d threads",
+             shape->train ? "Training step" : "Inference", shape->batch, shape->threads);
     tables->rows = table_new("latency", title, row_columns,
                              sizeof row_columns / sizeof row_columns[0]);
     tables->costs = table_new("attention-cost", "Cost of attention", cost_columns,
@@ -114,6 +114,7 @@ static void add_subject(struct table *table, const struct latency_entry *entry)
     table_bool(table, "fused", !shape->compose);
     table_text(table, "dtype", "f32");
     table_number(table, "batch", shape->batch);
+    table_printf(table, "input", "%dx%d", network->spec.input_h, network->spec.input_w);
     table_number(table, "input_h", network->spec.input_h);
     table_number(table, "input_w", network->spec.input_w);
     table_number(table, "classes", shape->classes);
@@ -122,14 +123,6 @@ static void add_subject(struct table *table, const struct latency_entry *entry)
     table_number(table, "macs", net_macs(network->net));
     table_number(table, "params", params_count(network->net->params));
     table_number(table, "seed", (double)shape->seed);
-}
-
-static double total_seconds(const struct sample_series *series)
-{
-    double ms = 0;
-    for (int i = 0; i < series->n; i++)
-        ms += series->ms[i];
-    return ms * 1e-3;
 }
 
 static void add_samples(struct table *table, const struct sample_series *series)
@@ -155,11 +148,15 @@ static void add_times(struct table *table, const struct latency_entry *entry,
     table_number(table, "min_ms", s->min);
     table_number(table, "load_ms", entry->probe.load_ms);
     table_number(table, "first_ms", entry->probe.first_ms);
-    table_number(table, "images_per_s",
-                 (double)series->n * entry->program->shape->batch / total_seconds(series));
+    if (series->wall_seconds > 0)
+        table_number(table, "images_per_s", (double)series->n * series->repeats *
+                                                entry->program->shape->batch /
+                                                series->wall_seconds);
     if (entry->probe.peak_rss_mb > 0)
         table_number(table, "peak_rss_mb", entry->probe.peak_rss_mb);
     table_bool(table, "steady", series->steady);
+    if (series->wall_seconds > 0)
+        table_number(table, "cpu_per_wall", series->cpu_seconds / series->wall_seconds);
     add_samples(table, series);
 }
 

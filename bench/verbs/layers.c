@@ -173,6 +173,7 @@ static const struct table_column columns[] = {
     {.name = "check_error", .audience = TABLE_MACHINES},
     {.name = "repeats", .audience = TABLE_MACHINES},
     {.name = "steady", .audience = TABLE_MACHINES},
+    {.name = "cpu_per_wall", .audience = TABLE_MACHINES},
     {.name = "date", .audience = TABLE_MACHINES},
     {.name = "commit", .audience = TABLE_MACHINES},
     {.name = "cpu", .audience = TABLE_MACHINES},
@@ -253,6 +254,8 @@ static enum status add_times(struct work *work, const struct group *group, int i
                      1e-6 * layer_pass_bytes(desc, group->operands.pass) / summary.median);
     table_number(table, "repeats", series->repeats);
     table_bool(table, "steady", series->steady);
+    if (series->wall_seconds > 0)
+        table_number(table, "cpu_per_wall", series->cpu_seconds / series->wall_seconds);
     json_t *samples = json_array();
     for (int k = 0; k < series->n; k++)
         json_array_append_new(samples, json_real(series->ms[k]));

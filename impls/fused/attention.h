@@ -128,8 +128,11 @@ struct fused_unit *fused_unit_at(const struct fused_job *job, int image, int ran
 struct fused_columns fused_columns_at(const struct fused_job *job, const struct fused_crew *crew,
                                       int rank);
 
-/* The crew's padded planes: 0 and 1 of the map, 2 of a gradient, 3: results of convolutions. */
+/* The crew's padded planes: 0 and 1 of the map, 2 of a gradient. */
 float *fused_planes_at(const struct fused_job *job, const struct fused_crew *crew, int which);
+
+/* This member's own results of a convolution, rows of window.pitch floats. */
+float *fused_results_at(const struct fused_job *job, const struct fused_crew *crew);
 
 /* Zeros all padded planes of the crew. */
 void fused_planes_clear(const struct fused_job *job, const struct fused_crew *crew);

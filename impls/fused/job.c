@@ -73,16 +73,26 @@ struct fused_columns fused_columns_at(const struct fused_job *job, const struct 
     return columns;
 }
 
+static float *plane_of(const struct fused_job *job, int thread, int which)
+{
+    const size_t before = (size_t)thread * job->site->planes_each;
+    char *at = (char *)job->args->scratch + job->site->planes + before;
+    return (float *)at + (size_t)which * job->site->window.size;
+}
+
 float *fused_planes_at(const struct fused_job *job, const struct fused_crew *crew, int which)
 {
-    const size_t thread = (size_t)(crew->size > 1 ? 0 : crew->thread);
-    char *at = (char *)job->args->scratch + job->site->planes + thread * job->site->planes_each;
-    return (float *)at + (size_t)which * job->site->window.size;
+    return plane_of(job, crew->size > 1 ? 0 : crew->thread, which);
+}
+
+float *fused_results_at(const struct fused_job *job, const struct fused_crew *crew)
+{
+    return plane_of(job, crew->thread, 3);
 }
 
 void fused_planes_clear(const struct fused_job *job, const struct fused_crew *crew)
 {
-    memset(fused_planes_at(job, crew, 0), 0, job->site->planes_each);
+    memset(fused_planes_at(job, crew, 0), 0, 3 * job->site->window.size * sizeof(float));
 }
 
 void fused_plane_pad(const struct fused_window *window, const float *plane, int first, int last,

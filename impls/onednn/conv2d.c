@@ -4,6 +4,7 @@
 #include "impls/onednn/onednn.h"
 
 #include "impls/base/memory.h"
+#include "impls/onednn/conv2d.h"
 #include "impls/onednn/direct.h"
 #include "impls/onednn/weighted.h"
 #include "impls/ops.h"
@@ -18,7 +19,7 @@ struct conv {
     unsigned version;
 };
 
-static struct shim_view weights_view(const struct op_desc *d)
+struct shim_view dnn_conv_weights(const struct op_desc *d)
 {
     return shim_weights(d->conv.groups, d->conv.oc, d->src[0].c, d->conv.kh, d->conv.kw);
 }
@@ -35,9 +36,9 @@ static struct shim_window window_of(const struct op_desc *d)
                   shim_pad_after(src->w, dst->w, d->conv.kw, d->conv.sw, dw, pw)}};
 }
 
-static struct shim_conv describe(const struct op_desc *d, bool bias)
+struct shim_conv dnn_conv_describe(const struct op_desc *d, bool bias)
 {
-    return (struct shim_conv){.src = shim_map(&d->src[0]), .weights = shim_any(weights_view(d)),
+    return (struct shim_conv){.src = shim_map(&d->src[0]), .weights = shim_any(dnn_conv_weights(d)),
                               .bias = bias ? shim_vector(d->conv.oc) : (struct shim_view){0},
                               .dst = shim_map(&d->dst), .window = window_of(d)};
 }
@@ -55,7 +56,7 @@ static bool needs_gather(const struct op_desc *d)
 static enum status make_backward_weights(struct impl_ctx *ctx, const struct op_desc *d,
                                          struct dnn_weighted *w)
 {
-    struct shim_conv what = describe(d, dnn_weighted_wants_bias(d, w->bias));
+    struct shim_conv what = dnn_conv_describe(d, dnn_weighted_wants_bias(d, w->bias));
     if (!needs_gather(d))
         return shim_make_conv(ctx, SHIM_BACKWARD_WEIGHTS, &what, &w->forward,
                               &w->backward_weights);
@@ -86,7 +87,7 @@ static enum status or_direct(enum status status, struct shim_prim *prim)
 static enum status make_prims(struct impl_ctx *ctx, const struct op_desc *d,
                               struct dnn_weighted *w)
 {
-    struct shim_conv what = describe(d, d->conv.bias);
+    struct shim_conv what = dnn_conv_describe(d, d->conv.bias);
     enum status status =
         shim_make_conv(ctx, d->train ? SHIM_TRAINING : SHIM_INFERENCE, &what, NULL, &w->forward);
     TRY(or_direct(status, &w->forward));
@@ -117,7 +118,7 @@ static enum status build(struct impl_ctx *ctx, struct op_plan *plan)
     struct conv *conv = plan->priv;
     struct dnn_weighted *w = &conv->lib;
     w->bias = d->conv.bias;
-    w->plain = weights_view(d);
+    w->plain = dnn_conv_weights(d);
     TRY(make_prims(ctx, d, w));
     if (!w->forward.prim || (dnn_weighted_wants_src(d) && !w->backward_data.prim)) {
         conv->taps = memory_alloc(weight_count(d) * sizeof(float));

@@ -2,6 +2,7 @@
  * reference code, the table names the naive entry, for good: nothing falls back at run time. */
 #include "impls/onednn/onednn.h"
 
+#include "impls/fused/bn_act.h"
 #include "impls/naive/naive.h"
 #include "impls/onednn/shim.h"
 
@@ -71,5 +72,9 @@ const struct impl impl_onednn = {
         [OP_SUBSAMPLE] = &naive_subsample,
         [OP_DROPOUT] = &naive_dropout,
         [OP_SOFTMAX_XENT] = &naive_softmax_xent,
+        [OP_CONV_ACT] = &onednn_conv_act,
+        [OP_CONV_SUM_ACT] = &onednn_conv_sum_act,
+        [OP_BN_ACT] = &fused_bn_act,
+        [OP_BN_SUM_ACT] = &fused_bn_sum_act,
     },
 };

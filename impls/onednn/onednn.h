@@ -12,6 +12,9 @@ extern const struct op_entry onednn_conv2d, onednn_linear, onednn_batchnorm, one
     onednn_sigmoid, onednn_add, onednn_mul_channel, onednn_mul_spatial, onednn_maxpool,
     onednn_avgpool, onednn_pool_hw;
 
+/* OP_CONV_ACT and OP_CONV_SUM_ACT, for inference. */
+extern const struct op_entry onednn_conv_act, onednn_conv_sum_act;
+
 /* "oneDNN 2.6.3 (52b5f107)": version of the loaded library and, where it knows it, its commit. */
 void onednn_version(char *text, size_t size);
 

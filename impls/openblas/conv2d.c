@@ -15,6 +15,7 @@ enum { FEW_IN = 8, FEW_OUT = 2, SHORT = 64 };
 static struct conv conv_of(const struct op_desc *desc)
 {
     const struct tensor *src = &desc->src[0], *dst = &desc->dst;
+    bool fused = desc->kind != OP_CONV2D;
     return (struct conv){
         .win = {.ih = src->h, .iw = src->w, .c = src->c / desc->conv.groups,
                 .stride = src->stride, .kh = desc->conv.kh, .kw = desc->conv.kw,
@@ -23,7 +24,8 @@ static struct conv conv_of(const struct op_desc *desc)
                 .oh = dst->h, .ow = dst->w},
         .images = src->n, .pixels = dst->n * dst->h * dst->w,
         .groups = desc->conv.groups, .oc = desc->conv.oc / desc->conv.groups,
-        .ldy = dst->stride, .bias = desc->conv.bias,
+        .ldy = dst->stride, .bias = desc->conv.bias || (fused && desc->conv.with_bn),
+        .sum = desc->kind == OP_CONV_SUM_ACT, .relu = fused && desc->conv.with_relu,
         .threads = omp_get_max_threads(),
     };
 }
@@ -58,23 +60,38 @@ static enum status check(const struct op_desc *desc)
     return OK;
 }
 
+enum status conv_make(struct conv *conv, const struct op_desc *desc)
+{
+    TRY(check(desc));
+    *conv = conv_of(desc);
+    conv->kernel = choose(conv);
+    return conv->kernel->init(conv);
+}
+
+void conv_release(struct conv *conv)
+{
+    weights_release(&conv->weights);
+}
+
+void conv_forward(struct conv *conv, const struct op_args *args)
+{
+    const float *weights = weights_get(&conv->weights, args->param[0], conv->threads);
+    conv->kernel->forward(conv, weights, args);
+}
+
 static void release(struct op_plan *plan)
 {
-    struct conv *conv = plan->priv;
-    weights_release(&conv->weights);
-    free(conv);
+    conv_release(plan->priv);
+    free(plan->priv);
 }
 
 static enum status plan_conv(struct impl_ctx *ctx, struct op_plan *plan)
 {
     (void)ctx;
-    TRY(check(&plan->desc));
     struct conv *conv = malloc(sizeof *conv);
     if (!conv)
         return fail(ERR_MEMORY, "out of memory for a convolution plan");
-    *conv = conv_of(&plan->desc);
-    conv->kernel = choose(conv);
-    enum status status = conv->kernel->init(conv);
+    enum status status = conv_make(conv, &plan->desc);
     if (status != OK) {
         free(conv);
         return status;
@@ -91,9 +108,7 @@ static enum status plan_conv(struct impl_ctx *ctx, struct op_plan *plan)
 
 static enum status forward(const struct op_plan *plan, const struct op_args *args)
 {
-    struct conv *conv = plan->priv;
-    const float *weights = weights_get(&conv->weights, args->param[0], conv->threads);
-    conv->kernel->forward(conv, weights, args);
+    conv_forward(plan->priv, args);
     return OK;
 }
 

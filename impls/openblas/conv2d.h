@@ -21,12 +21,13 @@ struct conv {
     int groups, oc;     /* oc: output channels of one group */
     int ldy;            /* pixel stride of the destination */
     bool bias;
+    bool sum, relu;     /* of a fused convolution: src[1] joins the result, then a relu */
     int threads;
     struct split forward, data, weight; /* used by the matrix kernels alone */
 };
 
-/* Scratch of all passes starts at args->scratch. Biases: forward() adds them, their gradient is
- * none of a kernel's business. */
+/* Scratch of all passes starts at args->scratch. Biases: forward() adds them, as well as what a
+ * fused convolution joins to the result; their gradient is none of a kernel's business. */
 struct conv_kernel {
     /* Order of the packed weights, [batches][columns][rows] of weights.h. */
     enum status (*init)(struct conv *conv);
@@ -43,6 +44,15 @@ extern const struct conv_kernel conv_pixels;    /* 1x1, stride 1: a product with
 extern const struct conv_kernel conv_patches;   /* everything: im2col and products */
 extern const struct conv_kernel conv_planes;    /* stride 1, few channels: direct loops */
 extern const struct conv_kernel conv_depthwise; /* groups == channels: direct loops */
+
+/* A convolution by shape, ready to run: kernel chosen, weights prepared. A fused one counts the bias
+ * that its folded normalisation brings, has conv->sum and conv->relu set, and is otherwise the same.
+ * ERR_UNSUPPORTED, ERR_MEMORY; nothing is left to release then. */
+enum status conv_make(struct conv *conv, const struct op_desc *desc);
+void conv_release(struct conv *conv);
+
+/* The forward pass; args->param[0] and [1] are weight and bias of the convolution itself. */
+void conv_forward(struct conv *conv, const struct op_args *args);
 
 /* Whether args->param[1] is there and is to be added. NULL when not. */
 static inline const float *conv_bias(const struct conv *conv, const struct op_args *args)

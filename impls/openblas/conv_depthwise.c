@@ -2,6 +2,7 @@
  * a matrix product would have one column and, per group, as many rows of overhead as of work.
  * Weights are [kh][kw][channels]. */
 #include "impls/openblas/conv2d.h"
+#include "impls/openblas/joint.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -68,19 +69,17 @@ static const float *seen_by(const struct conv *conv, const float *diff_dst, int 
 static void forward(const struct conv *conv, const float *weights, const struct op_args *args)
 {
     int taps = conv->win.kh * conv->win.kw, channels = conv->groups, parts = parts_of(conv);
-    const float *bias = conv_bias(conv, args);
 #pragma omp parallel for schedule(static) num_threads(parts) if (parts > 1)
     for (int pixel = 0; pixel < conv->pixels; pixel++) {
         float *y = (float *)args->dst.data + (size_t)pixel * (size_t)conv->ldy;
-        if (bias)
-            memcpy(y, bias, (size_t)channels * sizeof *y);
-        else
+        if (joint_begin(conv, args, pixel, pixel + 1) == 0)
             memset(y, 0, (size_t)channels * sizeof *y);
         for (int tap = 0; tap < taps; tap++) {
             const float *x = seen(conv, args->src[0].data, pixel, tap);
             if (x)
                 multiply_add(y, x, weights + (size_t)tap * (size_t)channels, channels);
         }
+        joint_end(conv, args, pixel, pixel + 1);
     }
 }
 

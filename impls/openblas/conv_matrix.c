@@ -3,8 +3,8 @@
  * A group is a slice of the channels: all groups use the same code with other offsets.
  * Weights are [oc][kh][kw][c of a group]; a group's weights are consecutive. */
 #include "impls/base/memory.h"
-#include "impls/openblas/bias.h"
 #include "impls/openblas/conv2d.h"
+#include "impls/openblas/joint.h"
 #include "impls/openblas/product.h"
 
 #include <omp.h>
@@ -17,6 +17,7 @@ enum {
     SHARE_PIXELS = 192,         /* least pixels for which a thread works by itself: every product
                                    packs all the weights first */
     PRIVATE_BYTES = 1 << 20,    /* largest weight gradient of which each thread has its own */
+    JOINT_BYTES = 1 << 18,      /* results of a block that are to be in the cache a second time */
     WORTH_THREADS = 1 << 14     /* floats below which a parallel region costs more than a copy */
 };
 
@@ -59,15 +60,20 @@ static int team_of(const struct conv *conv, struct split split, int rows)
     return floats < WORTH_THREADS ? 1 : conv->threads / split.teams;
 }
 
-/* Blocks as equal as they can be, none larger than the bounds above. */
+/* Blocks as equal as they can be, none of more than `most` pixels. */
+static struct split even_split(const struct conv *conv, int teams, int most)
+{
+    int share = (conv->pixels + teams - 1) / teams;
+    int count = (share + most - 1) / most;
+    return (struct split){.teams = teams, .block = (share + count - 1) / count};
+}
+
 static struct split split_of(const struct conv *conv, int teams)
 {
     size_t row = (size_t)window_width(&conv->win) * sizeof(float);
     size_t bytes = (size_t)BLOCK_BYTES * (size_t)(conv->threads / teams);
-    int most = row > bytes ? 1 : smaller((int)(bytes / row), BLOCK_PIXELS);
-    int share = (conv->pixels + teams - 1) / teams;
-    int count = (share + most - 1) / most;
-    return (struct split){.teams = teams, .block = (share + count - 1) / count};
+    return even_split(conv, teams,
+                      row > bytes ? 1 : smaller((int)(bytes / row), BLOCK_PIXELS));
 }
 
 /* Images can be dealt to the threads without leaving much more than a fifth of them idle. */
@@ -87,6 +93,21 @@ static enum status init(struct conv *conv)
     bool small = weights_count(&conv->weights) * sizeof(float) <= PRIVATE_BYTES;
     conv->weight = split_of(conv, small ? alone : 1);
     return status;
+}
+
+/* Without patches a block only serves what follows the product. */
+static enum status init_pixels(struct conv *conv)
+{
+    TRY(init(conv));
+    size_t row = (size_t)conv->groups * (size_t)conv->oc * sizeof(float);
+    int most = row > JOINT_BYTES / SHARE_PIXELS ? SHARE_PIXELS
+                                                : smaller((int)(JOINT_BYTES / row), BLOCK_PIXELS);
+    bool together = conv->forward.teams < conv->threads;
+    if (together || !(conv->sum || conv->relu))
+        conv->forward = (struct split){.teams = 1, .block = conv->pixels};
+    else
+        conv->forward = even_split(conv, conv->threads, most);
+    return OK;
 }
 
 /* Bytes of one team's block of patches. */
@@ -118,29 +139,35 @@ static size_t no_scratch(const struct conv *conv, const struct op_desc *desc)
     return 0;
 }
 
-/* Puts the bias into output pixels from..to-1; returns the beta for the products that follow. */
-static float spread(const struct conv *conv, const struct op_args *args, int from, int to)
+/* The products of output pixels from..to-1 of a convolution without patches. */
+static void pixels_products(const struct conv *conv, const float *weights,
+                            const struct op_args *args, int from, int to, float beta)
 {
-    const float *bias = conv_bias(conv, args);
-    if (!bias)
-        return 0.0f;
-    bias_spread(bias, to - from, conv->groups * conv->oc, group_y(conv, &args->dst, 0, from),
-                conv->ldy);
-    return 1.0f;
+    for (int g = 0; g < conv->groups; g++)
+        product_y(product_of(conv, to - from),
+                  group_x(conv, &args->src[0], g) + (size_t)from * (size_t)conv->win.stride,
+                  conv->win.stride, weights + group_weights(conv, g), beta,
+                  group_y(conv, &args->dst, g, from), conv->ldy);
 }
 
+/* One product for all pixels, shared by the threads; or, when something follows the product, a
+ * block at a time, so that it still is in the cache then. */
 static void pixels_forward(const struct conv *conv, const float *weights,
                            const struct op_args *args)
 {
-    int parts = (size_t)conv->pixels * (size_t)conv->ldy < WORTH_THREADS ? 1 : conv->threads;
-#pragma omp parallel for schedule(static) num_threads(parts) if (conv->bias && parts > 1)
-    for (int part = 0; part < parts; part++)
-        spread(conv, args, start_of(conv->pixels, part, parts),
-               start_of(conv->pixels, part + 1, parts));
-    for (int g = 0; g < conv->groups; g++)
-        product_y(product_of(conv, conv->pixels), group_x(conv, &args->src[0], g),
-                  conv->win.stride, weights + group_weights(conv, g), conv->bias ? 1.0f : 0.0f,
-                  group_y(conv, &args->dst, g, 0), conv->ldy);
+    struct split split = conv->forward;
+    int blocks = (conv->pixels + split.block - 1) / split.block;
+    if (blocks == 1) {
+        pixels_products(conv, weights, args, 0, conv->pixels, joint_begin_all(conv, args));
+        joint_end_all(conv, args);
+        return;
+    }
+#pragma omp parallel for schedule(static) num_threads(split.teams) if (split.teams > 1)
+    for (int b = 0; b < blocks; b++) {
+        int from = b * split.block, to = smaller(from + split.block, conv->pixels);
+        pixels_products(conv, weights, args, from, to, joint_begin(conv, args, from, to));
+        joint_end(conv, args, from, to);
+    }
 }
 
 static void pixels_backward_data(const struct conv *conv, const float *weights,
@@ -164,7 +191,7 @@ static void pixels_backward_weights(const struct conv *conv, const struct op_arg
 static void forward_block(const struct conv *conv, const float *weights,
                           const struct op_args *args, int from, int to, float *col)
 {
-    float beta = spread(conv, args, from, to);
+    float beta = joint_begin(conv, args, from, to);
     int team = team_of(conv, conv->forward, to - from);
     for (int g = 0; g < conv->groups; g++) {
         im2col(&conv->win, group_x(conv, &args->src[0], g), from, to, col, team);
@@ -172,6 +199,7 @@ static void forward_block(const struct conv *conv, const float *weights,
                   weights + group_weights(conv, g), beta, group_y(conv, &args->dst, g, from),
                   conv->ldy);
     }
+    joint_end(conv, args, from, to);
 }
 
 static void patches_forward(const struct conv *conv, const float *weights,
@@ -272,7 +300,7 @@ static void describe_patches(const struct conv *conv, char *text, size_t size)
 }
 
 const struct conv_kernel conv_pixels = {
-    .init = init,
+    .init = init_pixels,
     .scratch = no_scratch,
     .forward = pixels_forward,
     .backward_data = pixels_backward_data,

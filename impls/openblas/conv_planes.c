@@ -1,6 +1,7 @@
 /* Convolution of stride 1 between maps of few channels: hands it to stencil.h. */
 #include "impls/base/memory.h"
 #include "impls/openblas/conv2d.h"
+#include "impls/openblas/joint.h"
 #include "impls/openblas/stencil.h"
 
 #include <stdio.h>
@@ -45,8 +46,11 @@ static size_t scratch(const struct conv *conv, const struct op_desc *desc)
 static void forward(const struct conv *conv, const float *weights, const struct op_args *args)
 {
     struct stencil s = stencil_of(conv);
-    stencil_run(&s, args->src[0].data, weights, conv_bias(conv, args), false, args->dst.data,
-                args->scratch);
+    if (conv->sum)
+        joint_begin_all(conv, args);
+    stencil_run(&s, args->src[0].data, weights, conv->sum ? NULL : conv_bias(conv, args),
+                conv->sum, args->dst.data, args->scratch);
+    joint_end_all(conv, args);
 }
 
 static void backward_data(const struct conv *conv, const float *weights,

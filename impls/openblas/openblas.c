@@ -73,5 +73,9 @@ const struct impl impl_openblas = {
         [OP_SUBSAMPLE] = &naive_subsample,
         [OP_DROPOUT] = &naive_dropout,
         [OP_SOFTMAX_XENT] = &naive_softmax_xent,
+        [OP_CONV_ACT] = &openblas_conv_act,
+        [OP_CONV_SUM_ACT] = &openblas_conv_sum_act,
+        [OP_BN_ACT] = &fused_bn_act,
+        [OP_BN_SUM_ACT] = &fused_bn_sum_act,
     },
 };

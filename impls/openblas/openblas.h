@@ -10,6 +10,10 @@ extern const struct impl impl_openblas;
 /* The entries of this folder. Convolution takes strided views, the linear layer dense ones. */
 extern const struct op_entry openblas_conv2d, openblas_linear;
 
+/* OP_CONV_ACT and OP_CONV_SUM_ACT, for inference: the normalisation is folded into the weights, the
+ * shortcut is what the product is added to, the relu follows while a block is in the cache. */
+extern const struct op_entry openblas_conv_act, openblas_conv_sum_act;
+
 /* How the loaded library runs its threads: "openmp", "pthread" or "serial". Static text. Only
  * "openmp" shares its threads with the rest of the process; open() refuses the others. */
 const char *openblas_flavour(void);

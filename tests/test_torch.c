@@ -1,0 +1,136 @@
+/* Whole networks with attention against PyTorch on every implementation, on small inputs:
+ * inference, gradients by name, running statistics, ten training steps. And what the comparison is
+ * worth: networks and optimisers that differ in one decision are refused. slow_torch.c has the same
+ * at 224 pixels. */
+#include "impls/base/threads.h"
+#include "tests/torch_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static const char *const fixtures[] = {"resnet18_cbam", "resnet50_cbam", "resnet50_article"};
+enum { FIXTURES = sizeof fixtures / sizeof fixtures[0], MOST = 40 };
+
+struct way {
+    const char *fixture;
+    const struct impl *impl;
+    bool fused;
+    char name[96];
+};
+
+static void test_network(void **state)
+{
+    const struct way *way = *state;
+    struct torch_fixture f;
+    char text[TORCH_TEXT];
+    torch_open(&f, way->fixture, way->impl, way->fused, NULL);
+    bool good = torch_check_inference(&f, text) && torch_check_first_step(&f, text) &&
+                torch_check_training(&f, &f.sgd, text);
+    print_message("%s: worst logits %.1e, gradients %.1e, statistics %.1e, losses %.1e\n",
+                  way->name, f.worst[0], f.worst[1], f.worst[2], f.worst[3]);
+    if (!good)
+        fail_msg("%s", text);
+    torch_close(&f);
+}
+
+/* ---- what is refused ---- */
+
+/* Other forms of attention whose weights have the same names. */
+static void test_other_networks_are_refused(void **state)
+{
+    static const char *const wrong[] = {"cbam:planes=mean-max", "cbam-spatial-first",
+                                        "cbam-parallel", "cbam:gate=article", "cbam:inner",
+                                        "cbam:cpool=avg", "cbam:scale=2"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct torch_fixture f;
+        char text[TORCH_TEXT];
+        torch_open(&f, "resnet18_cbam", ((const struct way *)*state)->impl, false, wrong[i]);
+        if (torch_check_inference(&f, text))
+            fail_msg("%s passes in inference", wrong[i]);
+        if (torch_check_first_step(&f, text))
+            fail_msg("%s passes in training", wrong[i]);
+        torch_close(&f);
+    }
+}
+
+static void test_other_optimisers_are_refused(void **state)
+{
+    static const struct {
+        const char *what;
+        struct sgd sgd;
+    } wrong[] = {{"nesterov", {.lr = 0.003, .momentum = 0.9, .weight_decay = 0.1,
+                               .nesterov = true}},
+                 {"no momentum", {.lr = 0.003, .weight_decay = 0.1}},
+                 {"no weight decay", {.lr = 0.003, .momentum = 0.9}},
+                 {"another rate", {.lr = 0.00303, .momentum = 0.9, .weight_decay = 0.1}}};
+    struct torch_fixture f;
+    char text[TORCH_TEXT];
+    torch_open(&f, "resnet18_cbam", ((const struct way *)*state)->impl, false, NULL);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        if (torch_check_training(&f, &wrong[i].sgd, text))
+            fail_msg("passes: %s", wrong[i].what);
+    }
+    torch_close(&f);
+}
+
+/* A running variance that is updated with the biased variance, as some libraries do; in layer4 a
+ * channel has 16 values. */
+static void test_biased_variance_is_refused(void **state)
+{
+    struct torch_fixture f;
+    char text[TORCH_TEXT];
+    torch_open(&f, "resnet18_cbam", ((const struct way *)*state)->impl, false, NULL);
+    struct net_param *param = net_case_find(&f.c, "layer4.1.bn2.running_var");
+    assert_non_null(param);
+    float old[512];
+    assert_int_equal(param->p.count, 512);
+    for (int i = 0; i < 512; i++)
+        old[i] = param->p.data[i];
+    assert_true(torch_check_first_step(&f, text));
+    for (int i = 0; i < 512; i++)
+        param->p.data[i] = 0.9f * old[i] + (param->p.data[i] - 0.9f * old[i]) * 15 / 16;
+    assert_false(torch_check_statistics(&f, "first", f.tolerance.statistics, text));
+    torch_close(&f);
+}
+
+static void add(struct CMUnitTest *test, size_t *count, struct way *way, CMUnitTestFunction run)
+{
+    CHECK(*count < MOST);
+    test[(*count)++] = (struct CMUnitTest){way->name, run, NULL, NULL, way};
+}
+
+int main(int argc, char **argv)
+{
+    static struct way way[MOST];
+    static struct CMUnitTest test[MOST];
+    static const struct {
+        const char *name;
+        CMUnitTestFunction run;
+    } refused[] = {{"other networks are refused", test_other_networks_are_refused},
+                   {"other optimisers are refused", test_other_optimisers_are_refused},
+                   {"a biased variance is refused", test_biased_variance_is_refused}};
+    size_t count = 0;
+    (void)argc;
+    threads_startup(argv);
+    for (int k = 0; k < FIXTURES; k++)
+        for (int i = 0; impls[i]; i++)
+            for (int fused = 0; fused < 2; fused++) {
+                struct way *w = &way[count];
+                *w = (struct way){fixtures[k], impls[i], fused, ""};
+                snprintf(w->name, sizeof w->name, "%s/%s%s", fixtures[k], impls[i]->name,
+                         fused ? "/fused" : "");
+                add(test, &count, w, test_network);
+            }
+    for (size_t r = 0; r < sizeof refused / sizeof refused[0]; r++) {
+        struct way *w = &way[count];
+        *w = (struct way){NULL, impls[0], false, ""};
+        snprintf(w->name, sizeof w->name, "%s", refused[r].name);
+        add(test, &count, w, refused[r].run);
+    }
+    return _cmocka_run_group_tests("networks against PyTorch", test, count, NULL, NULL) != 0;
+}
