@@ -20,7 +20,12 @@ static enum status resolve_size(struct loader_config *config, const struct datas
         return fail(ERR_USAGE, "an input of %dx%d: at most %d pixels a side are accepted",
                     config->h, config->w, DATA_SIDE_MAX);
     bool fixed = ds->spec.size || ds->spec.pad;
-    if (fixed && (config->h != ds->out_h || config->w != ds->out_w))
+    bool differs = config->h != ds->out_h || config->w != ds->out_w;
+    if (differs && ds->spec.kind == DATA_FOLDER)
+        return fail(ERR_USAGE, "the network's input is %dx%d, but the pictures are cropped to "
+                    "%dx%d: say size=%d in the data specification", config->h, config->w,
+                    ds->out_h, ds->out_w, config->w);
+    if (fixed && differs)
         return fail(ERR_USAGE, "the network's input is %dx%d, but the data specification says "
                     "%dx%d", config->h, config->w, ds->out_h, ds->out_w);
     return OK;

@@ -28,19 +28,33 @@ const char *part_name(enum part part)
     return names[part];
 }
 
+static uint64_t random_key(struct random_stream stream, uint64_t index)
+{
+    uint32_t word[4];
+    random_block(stream, index, word);
+    return (uint64_t)word[0] << 32 | word[1];
+}
+
+/* The random key of image i, the rank-th of class k. A picture file has a name of its own, which
+ * stays when others come and go; the others have nothing but their place. */
+static uint64_t member_key(const struct dataset *ds, uint64_t seed, int k, int i, int rank)
+{
+    if (ds->train.pictures)
+        return random_key((struct random_stream){seed, random_name(ds->train.pictures[i].path)}, 0);
+    char name[64];
+    snprintf(name, sizeof name, "split/class%d", ds->class_stored[k]);
+    return random_key((struct random_stream){seed, random_name(name)}, (uint64_t)rank);
+}
+
 /* The members of class k with their random keys into `order`; returns how many. */
 static int key_members(const struct dataset *ds, uint64_t seed, int k, struct keyed *order)
 {
-    char name[64];
-    snprintf(name, sizeof name, "split/class%d", ds->class_stored[k]);
-    struct random_stream stream = {seed, random_name(name)};
     int n = 0;
     for (int i = 0; i < ds->train.n; i++) {
         if (ds->train.labels[i] != k)
             continue;
-        uint32_t word[4];
-        random_block(stream, (uint64_t)n, word);
-        order[n++] = (struct keyed){(uint64_t)word[0] << 32 | word[1], i};
+        order[n] = (struct keyed){member_key(ds, seed, k, i, n), i};
+        n++;
     }
     return n;
 }

@@ -4,7 +4,8 @@
  *     its front, validation members from its back, so a draw of 10 is part of a draw of 50 on both
  *     sides, no image changes sides, and other classes do not matter;
  *   - the order of an image is a random key of its rank in its class: an image added at the end of
- *     the files takes at most one place, the others keep their order;
+ *     the files takes at most one place, the others keep their order; of a picture file, it is one
+ *     of its path "train/CLASS/FILE", so the same holds for any file or class added;
  *   - test members are the first of each class in file order, whatever the seed.
  * Knows nothing of pixels, but for split_shared(). */
 #ifndef DATASETS_SPLIT_H

@@ -239,13 +239,17 @@ static bool versions_kept(const struct rig *rig, const unsigned *before, bool st
     return true;
 }
 
+static bool normalises(enum op_kind kind)
+{
+    return kind == OP_BATCHNORM || kind == OP_BN_ACT || kind == OP_BN_SUM_ACT;
+}
+
 bool rig_forward(struct rig *rig, int poison)
 {
     struct role role[ROLES];
     unsigned before[OP_MAX_PARAM];
     int count = list_roles(rig, role);
-    bool statistics =
-        rig->desc.kind == OP_BATCHNORM && rig->desc.train && rig->desc.bn.batch_stats;
+    bool statistics = normalises(rig->desc.kind) && rig->desc.train && rig->desc.bn.batch_stats;
     guarded_poison(&rig->dst, poison);
     guarded_poison(&rig->save, poison);
     guarded_poison(&rig->scratch, poison);

@@ -359,6 +359,54 @@ static void options_work(void **state)
     batch_close(&b);
 }
 
+/* Paths of the members of a part, sorted as they are listed, "\n" behind each. */
+static void members(const struct fixture *f, const char *options, enum part part, char *text,
+                    size_t size)
+{
+    struct dataset ds;
+    struct split split;
+    fixture_open(f, "folder", options, &ds);
+    fixture_split(&ds, 1, &split);
+    const struct image_list *list = &split.list[part];
+    for (int i = 0; i < list->n; i++) {
+        const size_t used = strlen(text);
+        snprintf(text + used, size - used, "%s\n", ds.train.pictures[list->index[i]].path);
+    }
+    split_free(&split);
+    dataset_close(&ds);
+}
+
+/* A file that sorts first and a class that sorts first move nobody to the other side. */
+static void additions_keep_sides(void **state)
+{
+    const struct fixture *f = *state;
+    char train[2][2048] = {"", ""}, val[2][2048] = {"", ""}, line[64];
+    make_folder(f, 12);
+    members(f, ":size=8:val=4", PART_TRAIN, train[0], sizeof train[0]);
+    members(f, ":size=8:val=4", PART_VAL, val[0], sizeof val[0]);
+    put_png(f, "train/ants/a first.png", 9, 9, 1);
+    make_dir(f, "train/aardvarks");
+    make_dir(f, "val/aardvarks");
+    put_png(f, "val/aardvarks/a.png", 9, 9, 2);
+    for (int i = 0; i < 5; i++) {
+        snprintf(line, sizeof line, "train/aardvarks/%d.png", i);
+        put_png(f, line, 9, 9, 3 + i);
+    }
+    members(f, ":size=8:val=4", PART_TRAIN, train[1], sizeof train[1]);
+    members(f, ":size=8:val=4", PART_VAL, val[1], sizeof val[1]);
+    int kept = 0, moved = 0;
+    for (char *rest = val[0], *name; (name = strsep(&rest, "\n")) && *name;) {
+        snprintf(line, sizeof line, "%s\n", name);
+        kept += strstr(val[1], line) != NULL;
+        moved += strstr(train[1], line) != NULL;
+    }
+    assert_int_equal(kept + moved, 8);
+    assert_true(moved <= 1); /* at most the place that the new file of ants takes */
+    for (char *rest = train[0], *name; (name = strsep(&rest, "\n")) && *name;)
+        assert_true(strstr(train[1], name) || strstr(val[1], name));
+    assert_null(strstr(val[0], "first"));
+}
+
 static void hash_of(const struct fixture *f, const char *options, char hash[DATA_HASH_TEXT])
 {
     struct dataset ds;
@@ -440,7 +488,7 @@ static void augmentation_refused(void **state)
     }
     config.h = config.w = 16;
     assert_int_equal(loader_init(&loader, &ds, &split.list[PART_TRAIN], &config), ERR_USAGE);
-    assert_non_null(strstr(fail_text(), "input is 16x16, but the data specification says 8x8"));
+    assert_non_null(strstr(fail_text(), "cropped to 8x8: say size=16"));
     config.h = config.w = 0;
     const struct picture *first = &ds.train.pictures[split.list[PART_TRAIN].index[0]];
     put_png(f, first->path, first->h, first->w, 200);
@@ -485,6 +533,7 @@ int main(void)
         FOLDER_TEST(parts_must_exist),
         FOLDER_TEST(hostile_class_names),
         FOLDER_TEST(options_work),
+        FOLDER_TEST(additions_keep_sides),
         FOLDER_TEST(content_hash),
         FOLDER_TEST(random_crops_are_those_drawn),
         FOLDER_TEST(augmentation_refused),

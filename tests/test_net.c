@@ -132,10 +132,19 @@ static void test_totals_are_those_of_the_file(void **state)
 
 /* ---- programs ---- */
 
-static const char *const small[] = {"resnet20:width=0.5", "resnet50:stem=small:width=0.1",
-                                    "vgg16_bn:stem=small:width=0.1",
-                                    "densenet121:stem=small:width=0.25"};
-enum { SMALL = 4, BATCH = 3, CLASSES = 5, SIDE = 32 };
+static const struct {
+    const char *model;
+    int side;
+} small[] = {{"resnet20:width=0.5", 12},
+             {"resnet50:stem=small:width=0.1", 12},
+             {"vgg16_bn:stem=small:width=0.1", 32},
+             {"densenet121:stem=small:width=0.25", 24}};
+enum { SMALL = 4, BATCH = 3, CLASSES = 5 };
+
+static void open_small(struct network *n, const struct impl *impl, int k, const char *attention)
+{
+    network_open(n, impl, small[k].model, attention, CLASSES, small[k].side, small[k].side);
+}
 
 /* No two areas that are needed at the same time share a byte; all lie in the slab, aligned. */
 static void check_areas(const struct program *p)
@@ -233,7 +242,7 @@ static void test_poisoned_memory_changes_nothing(void **state)
     const struct impl *impl = *state;
     for (int k = 0; k < SMALL; k++) {
         struct network n;
-        network_open(&n, impl, small[k], "cbam", CLASSES, SIDE, SIDE);
+        open_small(&n, impl, k, "cbam");
         check_poisoned(&n, network_infer(&n, n.lowered, BATCH, NULL, 0));
         check_poisoned(&n, network_infer(&n, n.inference, BATCH, NULL, 0));
         check_poisoned(&n, network_train(&n, n.lowered, BATCH));
@@ -256,11 +265,11 @@ static void test_inference_needs_little_memory(void **state)
     const struct impl *impl = *state;
     for (int k = 0; k < SMALL; k++) {
         struct network n;
-        network_open(&n, impl, small[k], "cbam", CLASSES, SIDE, SIDE);
+        open_small(&n, impl, k, "cbam");
         struct program *p = network_infer(&n, n.lowered, 2, NULL, 0);
         double share = (double)p->slab_bytes / bytes_of_values(p);
         if (share > (k == 3 ? 0.5 : 0.2)) /* DenseNet keeps every map that is concatenated later */
-            fail_msg("%s: %.0f %% of the bytes of all values", small[k], 100 * share);
+            fail_msg("%s: %.0f %% of the bytes of all values", small[k].model, 100 * share);
         program_free(p);
         network_close(&n);
     }
@@ -287,7 +296,7 @@ static void test_training_with_fixed_statistics_is_inference(void **state)
     for (int k = 0; k < SMALL; k++) {
         struct network n;
         struct program *train, *infer;
-        network_open(&n, impl, small[k], "cbam", CLASSES, SIDE, SIDE);
+        open_small(&n, impl, k, "cbam");
         for (int i = 0; i < n.net->params->count; i++)
             n.net->params->list[i]->trainable = n.net->params->list[i]->kind != OP_BATCHNORM;
         support_ok(params_prepare_training(n.net->params));
@@ -299,7 +308,7 @@ static void test_training_with_fixed_statistics_is_inference(void **state)
         network_fill(train, 1);
         network_fill(infer, 1);
         network_label(&n, train, BATCH);
-        assert_close(small[k], network_run(train, 0), network_run(infer, 0), BATCH * CLASSES, 1e-5);
+        assert_close(small[k].model, network_run(train, 0), network_run(infer, 0), BATCH * CLASSES, 1e-5);
         assert_true(params_hash(n.net->params) == hash);
         program_free(train);
         program_free(infer);
@@ -326,7 +335,7 @@ static void test_inference_on_the_batchs_statistics_is_training(void **state)
     const struct impl *impl = *state;
     for (int k = 0; k < SMALL; k++) {
         struct network n;
-        network_open(&n, impl, small[k], "cbam", CLASSES, SIDE, SIDE);
+        open_small(&n, impl, k, "cbam");
         struct program *train = network_train(&n, n.lowered, BATCH);
         struct program *infer = network_infer(&n, n.lowered, BATCH, NULL, 0);
         float logits[BATCH * CLASSES];
@@ -345,7 +354,7 @@ static void test_inference_on_the_batchs_statistics_is_training(void **state)
                                            (param->slot == 3 ? (count - 1) / count : 1));
             param->p.version++;
         }
-        assert_close(small[k], network_run(infer, 0), logits, BATCH * CLASSES, 2e-4);
+        assert_close(small[k].model, network_run(infer, 0), logits, BATCH * CLASSES, 2e-4);
         program_free(train);
         program_free(infer);
         network_close(&n);
@@ -359,20 +368,20 @@ static void test_images_of_a_batch_are_independent(void **state)
     for (int k = 0; k < SMALL; k++) {
         struct network n;
         float first[BATCH * CLASSES];
-        network_open(&n, impl, small[k], "cbam", CLASSES, SIDE, SIDE);
+        open_small(&n, impl, k, "cbam");
         struct program *p = network_infer(&n, n.inference, BATCH, NULL, 0);
         struct program *one = network_infer(&n, n.inference, 1, NULL, 0);
         network_fill(p, 1);
         memcpy(first, network_run(p, 0), sizeof first);
         float *all = program_input(p, 0).data;
-        const size_t image = (size_t)SIDE * SIDE * 3;
+        const size_t image = (size_t)small[k].side * (size_t)small[k].side * 3;
         for (int i = 0; i < BATCH; i++) {
             memcpy(program_input(one, 0).data, all + (size_t)i * image, image * sizeof *all);
-            assert_close(small[k], network_run(one, 0), first + i * CLASSES, CLASSES, 1e-5);
+            assert_close(small[k].model, network_run(one, 0), first + i * CLASSES, CLASSES, 1e-5);
         }
         memcpy(all, all + image, image * sizeof *all); /* image 1 in both places */
         const float *y = network_run(p, 0);
-        assert_close(small[k], y, first + CLASSES, CLASSES, 1e-5);
+        assert_close(small[k].model, y, first + CLASSES, CLASSES, 1e-5);
         assert_memory_equal(y + CLASSES, first + CLASSES, 2 * CLASSES * sizeof(float));
         program_free(p);
         program_free(one);
@@ -405,21 +414,22 @@ static void test_fused_is_composed(void **state)
 {
     static const char *const forms[] = {"cbam", "cbam-article", "se", "cbam-light", "none"};
     const struct impl *impl = *state;
-    for (int k = 0; k < SMALL * 5; k++) {
+    for (int k = 0; k < SMALL + 4; k++) { /* all networks with the first form, and the others */
         struct network n;
         size_t count, other;
-        network_open(&n, impl, small[k / 5], forms[k % 5], CLASSES, SIDE, SIDE);
+        int model = k < SMALL ? k : 0;
+        open_small(&n, impl, model, forms[k < SMALL ? 0 : k - SMALL + 1]);
         struct program *fused = network_infer(&n, n.inference, BATCH, NULL, 0);
         struct program *composed = network_infer(&n, n.lowered, BATCH, NULL, 0);
         network_fill(fused, 1);
         network_fill(composed, 1);
-        assert_close(small[k / 5], network_run(fused, 0), network_run(composed, 0),
+        assert_close(small[model].model, network_run(fused, 0), network_run(composed, 0),
                      BATCH * CLASSES, 1e-4);
         program_free(fused);
         program_free(composed);
         float *a = gradients(&n, n.lowered, &count), *b = gradients(&n, n.train, &other);
         assert_int_equal(count, other);
-        assert_close(small[k / 5], b, a, count, 1e-3);
+        assert_close(small[model].model, b, a, count, 1e-3);
         free(a);
         free(b);
         network_close(&n);

@@ -35,7 +35,7 @@ int session_input_size(const struct dataset *data, int size)
 {
     if (size > 0)
         return size;
-    return data->out_h == 28 ? 32 : data->out_h;
+    return data->out_h == 28 && data->spec.kind != DATA_FOLDER ? 32 : data->out_h;
 }
 
 enum status session_open_data(struct session *session, const char *data, uint64_t seed)
@@ -43,6 +43,8 @@ enum status session_open_data(struct session *session, const char *data, uint64_
     TRY(dataset_open(&session->data, data));
     session->has_data = true;
     session->norm = *session->data.norm;
+    if (session->data.note[0])
+        session_note(session, "%s", session->data.note);
     return split_make(&session->split, &session->data, seed);
 }
 
@@ -196,11 +198,12 @@ enum status session_save(const struct session *session, const char *path)
     snprintf(std, sizeof std, "%.9g %.9g %.9g", (double)s[0], (double)s[1], (double)s[2]);
     snprintf(classes, sizeof classes, "%d", session->model.classes);
     char *names = class_names(session);
+    struct data_rule rule = dataset_rule(&session->data);
     const struct safetensors_pair pairs[] = {
         {"format", "pt"},        {"model", session->model.text},
         {"attention", session->model.attention.text}, {"classes", classes},
-        {"input", input},        {"resize", "zero padding to the input size"},
-        {"interpolation", "none"}, {"crop", "none"}, {"scale", "1/255"},
+        {"input", input},        {"resize", rule.resize},
+        {"interpolation", rule.interpolation}, {"crop", rule.crop}, {"scale", "1/255"},
         {"mean", mean},          {"std", std},
         {"class_names", names ? names : "[]"},
     };

@@ -21,7 +21,7 @@ struct session {
     struct net *inference;     /* as it is evaluated: more can be fused */
     struct normalisation norm; /* used on every image of this session */
     struct weights_report loaded;
-    char notes[640];           /* lines ending in '\n' */
+    char notes[2048];          /* lines ending in '\n' */
 };
 
 /* Each fills its part of a zeroed session; session_close() frees whatever is there. */

@@ -12,6 +12,8 @@
 /* Parameter slots (impls/ops.c). */
 enum { P_W1, P_B1, P_W2, P_B2, P_CONV, P_CONV_BIAS, P_BN, P_ALPHA = 10, P_REDUCE = 11 };
 
+enum { FUSED_THREADS = 64, FUSED_WIDEST = 63 }; /* most threads, largest window */
+
 /* Offsets in floats from the start of an image's record, each padded. */
 struct fused_keep {
     size_t pooled[2];    /* [c]: what enters the MLP: mean and maximum, or one vector */
@@ -88,6 +90,9 @@ struct fused_job {
 };
 
 struct fused_job fused_job_of(const struct op_plan *plan, const struct op_args *args);
+
+/* Threads to run the call with: the plan's, unless fewer are allowed now. */
+int fused_job_threads(const struct fused_job *job);
 
 /* The threads that work on one image: all of them where there are fewer images than threads, else
  * one. A member has an equal share of rows, or of channels. */

@@ -93,8 +93,6 @@ static void store_pooled(const struct fused_job *job, int image, int i, float me
     }
 }
 
-enum { MEMBERS = 64 }; /* of a crew that are joined at a time */
-
 static void join(const struct fused_job *job, const struct fused_crew *crew, int image)
 {
     const struct fused_share all = {0, job->h};
@@ -103,7 +101,7 @@ static void join(const struct fused_job *job, const struct fused_crew *crew, int
     const float *factor = pooled_through(job, image);
     const bool tracked = job->site->peaks && has_max(job);
     int32_t *pixel_of = (int32_t *)fused_keep_at(job, image, job->site->keep.pixel_of);
-    struct fused_columns of[MEMBERS];
+    struct fused_columns of[FUSED_THREADS];
     for (int r = 0; r < crew->size; r++)
         of[r] = fused_columns_at(job, crew, r);
     for (int i = channels.first; i < channels.last; i++) {

@@ -4,6 +4,7 @@
 #include "impls/ops.h"
 
 #include <math.h>
+#include <omp.h>
 #include <string.h>
 
 const float *fused_param(const struct fused_job *job, int slot)
@@ -26,6 +27,12 @@ struct fused_job fused_job_of(const struct op_plan *plan, const struct op_args *
         job.keep = 1 - job.mix;
     }
     return job;
+}
+
+int fused_job_threads(const struct fused_job *job)
+{
+    const int most = omp_get_max_threads();
+    return job->site->threads < most ? job->site->threads : most;
 }
 
 struct fused_crew fused_crew_of(const struct fused_job *job, int thread, int threads)

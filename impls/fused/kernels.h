@@ -62,8 +62,8 @@ struct fused_grad {
 
 /* Last pass of backward: dx = (or += with `add`)
  *   g (keep + mix channel[i] spatial[p]) + of_channel[i] near[p] + of_pixel[p] lens[i],
- * and peaks.value[p] lens[at] in the channel at = peaks.at[p]. near NULL: ones; of_pixel NULL:
- * nothing of it, peaks.at NULL: none. */
+ * and peaks.value[p] lens[at] in the channel at = peaks.at[p]. of_channel, of_pixel,
+ * peaks.at NULL: nothing of it; near NULL: ones. */
 struct fused_spread {
     const float *dy, *dst;
     float *dx;

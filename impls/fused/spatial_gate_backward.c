@@ -64,7 +64,7 @@ static void backward_plane(const struct fused_job *job, const struct fused_crew 
     const int taps = window.k * window.k;
     const float *weight = fused_param(job, P_CONV) + q * taps;
     float *results = fused_results_at(job, crew);
-    float turned[FUSED_TAPS];
+    float turned[FUSED_WIDEST * FUSED_WIDEST];
     window.planes = 1;
     for (int t = 0; t < taps; t++)
         turned[t] = weight[taps - 1 - t];

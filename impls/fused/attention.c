@@ -1,0 +1,121 @@
+/* The entries and their plan: which forms there are, which kernels this processor runs. */
+#include "impls/fused/attention.h"
+#include "impls/fused/fused.h"
+
+#include "impls/base/threads.h"
+#include "impls/ops.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WORK = 16384 }; /* floats below which another thread costs more than it gains */
+
+static bool runs(const struct fused_kernels *kernels)
+{
+#if defined(__x86_64__)
+    if (kernels == &fused_avx512)
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("fma");
+    if (kernels == &fused_avx2)
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#endif
+    return kernels == &fused_baseline;
+}
+
+/* The best kernels, or those that the environment asks for. */
+static enum status choose_kernels(const struct fused_kernels **kernels)
+{
+    static const struct fused_kernels *const all[] = {
+#if defined(__x86_64__)
+        &fused_avx512, &fused_avx2,
+#endif
+        &fused_baseline};
+    const char *asked = getenv("CBAM_BENCH_ISA");
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        bool named = !asked || !*asked || strcmp(asked, all[i]->isa) == 0;
+        if (named && runs(all[i])) {
+            *kernels = all[i];
+            return OK;
+        }
+    }
+    return fail(ERR_USAGE, "CBAM_BENCH_ISA=%s: this processor runs baseline%s%s", asked,
+                runs(all[1 % (sizeof all / sizeof all[0])]) ? ", avx2" : "",
+                runs(all[0]) ? ", avx512" : "");
+}
+
+static enum status check_form(const struct op_desc *desc)
+{
+    const struct tensor *x = &desc->src[0];
+    const int k = desc->attention.k;
+    for (int i = 0; i < op_sources(desc->kind); i++)
+        if (desc->src[i].dtype != DTYPE_F32)
+            return fail(ERR_UNSUPPORTED, "fused attention: only f32 tensors are accepted");
+    if (!desc->attention.channel && !desc->attention.spatial)
+        return fail(ERR_USAGE, "fused attention: there is no gate");
+    if (desc->attention.channel && desc->attention.hidden < 1)
+        return fail(ERR_USAGE, "fused attention: hidden width %d, at least 1 is needed",
+                    desc->attention.hidden);
+    if (desc->attention.spatial && (k < 1 || k > FUSED_WIDEST || k % 2 == 0))
+        return fail(ERR_UNSUPPORTED, "fused attention: kernel size %d, odd ones up to %d are "
+                    "accepted", k, FUSED_WIDEST);
+    if (desc->train && desc->attention.with_bn && desc->attention.batch_stats &&
+        x->n * x->h * x->w == 1)
+        return fail(ERR_USAGE, "batch normalisation needs more than one value per channel in "
+                    "training");
+    return OK;
+}
+
+/* As many threads as have something to do. */
+static int useful_threads(const struct op_desc *desc)
+{
+    const size_t weights = (size_t)desc->src[0].c * (size_t)desc->attention.hidden;
+    const size_t work = tensor_count(&desc->src[0]) + weights;
+    const size_t most = 1 + work / WORK;
+    int threads = threads_get() < FUSED_THREADS ? threads_get() : FUSED_THREADS;
+    return most < (size_t)threads ? (int)most : threads;
+}
+
+static enum status plan_attention(struct impl_ctx *ctx, struct op_plan *plan)
+{
+    const struct fused_kernels *kernels = NULL;
+    (void)ctx;
+    TRY(check_form(&plan->desc));
+    TRY(choose_kernels(&kernels));
+    struct fused_site *site = calloc(1, sizeof *site);
+    if (!site)
+        return fail(ERR_MEMORY, "fused attention: out of memory");
+    site->k = kernels;
+    site->threads = useful_threads(&plan->desc);
+    fused_site_init(site, &plan->desc);
+    plan->priv = site;
+    plan->save_bytes = site->save_bytes;
+    plan->scratch_bytes = site->scratch_bytes;
+    snprintf(plan->how, sizeof plan->how, "fused attention:%s", kernels->isa);
+    return OK;
+}
+
+static void release(struct op_plan *plan)
+{
+    free(plan->priv);
+    plan->priv = NULL;
+}
+
+const struct op_entry fused_attention = {
+    .name = "fused attention",
+    .strided = true,
+    .plan = plan_attention,
+    .forward = fused_forward,
+    .backward = fused_backward,
+    .release = release,
+};
+
+const struct op_entry fused_attention_sum = {
+    .name = "fused attention_sum",
+    .strided = true,
+    .plan = plan_attention,
+    .forward = fused_forward,
+    .backward = fused_backward,
+    .release = release,
+};
