@@ -51,7 +51,8 @@ HAS_onednn   := $(call have,$(HEADER_onednn))
 BUILT    := $(foreach i,$(IMPLS),$(if $(HAS_$(i)),$(i)))
 ABSENT   := $(filter-out $(BUILT),$(IMPLS))
 
-DIRS     := impls impls/base impls/fused datasets $(addprefix impls/,$(BUILT)) \
+# naive is always compiled: other tables name its entries; IMPLS decides what is offered.
+DIRS     := impls impls/base impls/fused datasets $(addprefix impls/,$(sort naive $(BUILT))) \
             $(addprefix bench/,net models transfer study measure report regress verbs)
 LIBSRC   := $(foreach d,$(DIRS),$(wildcard $(d)/*.c))
 LIBOBJ   := $(LIBSRC:%.c=$(B)/%.o)

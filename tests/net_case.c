@@ -44,6 +44,15 @@ void net_case_finish(struct net_case *c)
         fail_msg("%s", fail_text());
 }
 
+bool net_case_is_fused(const struct net_case *c)
+{
+    for (int i = 0; i < c->train->count; i++)
+        if (c->train->nodes[i].type == NODE_OP &&
+            c->train->nodes[i].desc.kind >= OP_PRIMITIVES)
+            return true;
+    return false;
+}
+
 struct net_param *net_case_find(const struct net_case *c, const char *end)
 {
     struct net_param *found = NULL;

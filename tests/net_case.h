@@ -28,6 +28,9 @@ void net_case_close(struct net_case *c);
 /* After building: checks that nothing failed and makes the forms that run. */
 void net_case_finish(struct net_case *c);
 
+/* Whether a fused operation is in what runs in training. */
+bool net_case_is_fused(const struct net_case *c);
+
 /* The parameter whose name ends in `end`; NULL when there is none, a failure when two are. */
 struct net_param *net_case_find(const struct net_case *c, const char *end);
 

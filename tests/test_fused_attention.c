@@ -51,7 +51,7 @@ enum { SPECS = sizeof specs / sizeof specs[0] };
 static const struct shape {
     int n, h, w, c;
 } shapes[] = {
-    {2, 1, 1, 5}, {1, 1, 2, 1}, {3, 4, 5, 1}, {1, 7, 7, 33}, {3, 7, 6, 16}, {1, 9, 13, 70},
+    {6, 1, 1, 5}, {1, 1, 1, 3}, {4, 1, 2, 1}, {3, 4, 5, 1}, {1, 7, 7, 33}, {3, 7, 6, 16}, {1, 9, 13, 70},
     {5, 3, 11, 24}, {2, 40, 17, 260}, {1, 30, 8, 1030},
 };
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
@@ -59,7 +59,7 @@ enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 enum trained { TRAIN_NOTHING, TRAIN_ALL, TRAIN_FIXED_BN, TRAIN_BN_ONLY, TRAIN_SOURCES };
 enum values { VALUES_NORMAL, VALUES_TIED };
 
-/* One site, y = attention(x) or relu(attention(x) + s), in both forms. */
+/* One site: y = attention(x) or relu(attention(x) + s), in both forms. */
 struct site {
     struct attention_spec spec;
     struct net *net, *composed, *whole;
@@ -76,14 +76,15 @@ static struct impl borrower(void)
     return impl;
 }
 
-/* Values of their own for all parameters, none of them 0 or 1 by chance. */
+/* Values of their own for all parameters, none of them 0 or 1 by chance. Weights are as small as
+ * their fan-in asks for: a saturated gate would make every rounding error large. */
 static void fill_params(const struct params *params)
 {
     for (int i = 0; i < params->count; i++) {
         struct net_param *param = params->list[i];
         struct random_stream stream = {.seed = 11, .stream = random_name(param->name)};
         for (size_t k = 0; k < param->p.count; k++) {
-            double value = 0.4 * random_normal(stream, k);
+            double value = random_normal(stream, k) / sqrt(param->fan_in > 4 ? param->fan_in : 4);
             bool variance = param->kind == OP_BATCHNORM && param->slot == 3;
             param->p.data[k] = (float)(variance ? 0.5 + fabs(value) : value);
         }
@@ -100,11 +101,11 @@ static void site_open(struct site *site, const struct impl *impl, const char *sp
     assert_non_null(site->net);
     site->sum = sum;
     site->inputs[0] = net_input(site->net, shape->h, shape->w, shape->c);
-    int y = attention_add(site->net, site->inputs[0], &site->spec, "");
-    if (sum) {
+    if (sum)
         site->inputs[1] = net_input(site->net, shape->h, shape->w, shape->c);
+    int y = attention_add(site->net, site->inputs[0], &site->spec, "");
+    if (sum)
         y = net_relu(site->net, net_add(site->net, y, site->inputs[1]));
-    }
     must(site->net->error);
     site->net->output = y;
     fill_params(site->net->params);
@@ -150,7 +151,7 @@ static void choose_trained(const struct site *site, enum trained trained)
 struct outcome {
     float *data;
     size_t count;
-    char name[64];
+    char name[PARAM_NAME];
 };
 
 enum { OUTCOMES = 3 + 2 * SLOTS };

@@ -12,7 +12,8 @@ struct sgd {
 /* One step over every trainable parameter, in single precision:
  *   d = grad + weight_decay*p;  v = momentum*v + d;  p -= lr*(nesterov ? d + momentum*v : v)
  * (v starts at zero, so the first v is d). Fixed parameters, their velocity and all buffers are
- * not touched: neither decay nor momentum moves them. */
-void sgd_step(struct params *params, const struct sgd *sgd);
+ * not touched: neither decay nor momentum moves them. Returns the first parameter that is no
+ * longer finite, or NULL: some kernels turn a NaN into 0 on its way to the loss. */
+const struct net_param *sgd_step(struct params *params, const struct sgd *sgd);
 
 #endif

@@ -248,7 +248,11 @@ static enum status train_step(struct run *run, int batch, struct train_epoch *ep
         return OK;
     }
     TRY(program_backward(run->program));
-    sgd_step(run->session.net->params, &sgd);
+    const struct net_param *broken = sgd_step(run->session.net->params, &sgd);
+    if (broken) {
+        diverged(run, broken->name);
+        return OK;
+    }
     run->state.steps_done++;
     epoch->lr = rate.lr;
     epoch->train_loss += loss;

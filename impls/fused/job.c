@@ -99,7 +99,8 @@ float *fused_results_at(const struct fused_job *job, const struct fused_crew *cr
 
 void fused_planes_clear(const struct fused_job *job, const struct fused_crew *crew)
 {
-    memset(fused_planes_at(job, crew, 0), 0, 3 * job->site->window.size * sizeof(float));
+    if (job->site->planes_each)
+        memset(fused_planes_at(job, crew, 0), 0, 3 * job->site->window.size * sizeof(float));
 }
 
 void fused_plane_pad(const struct fused_window *window, const float *plane, int first, int last,
