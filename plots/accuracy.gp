@@ -1,5 +1,5 @@
-# Test accuracy by transfer arm, with and without attention: a point a seed, a bar at the mean, and a
-# line of one standard deviation each way. One panel a network.
+# Test accuracy by transfer arm, with and without attention: a point a seed, a bar at the mean,
+# and a line of one standard deviation each way. One panel a network.
 #   gnuplot -c plots/accuracy.gp FOLDER OUTPUT png|svg
 folder = ARG1; target = ARG2; type = ARG3
 load "plots/style.gp"

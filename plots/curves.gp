@@ -1,5 +1,6 @@
-# Learning curves: accuracy on the training images as trained on (dashed) and on the validation images
-# (solid, with the spread from the worst to the best seed); a column an arm, a row a network.
+# Learning curves: accuracy on the training images as trained on (dashed) and on the validation
+# images (solid, with the spread from the worst to the best seed); a column an arm, a row a
+# network.
 #   gnuplot -c plots/curves.gp FOLDER OUTPUT png|svg
 folder = ARG1; target = ARG2; type = ARG3
 load "plots/style.gp"

@@ -1,4 +1,5 @@
-# Latency of whole networks by implementation, on a logarithmic axis, with the interval of the median.
+# Latency of whole networks by implementation, on a logarithmic axis, with the interval of the
+# median.
 #   gnuplot -c plots/latency.gp FOLDER OUTPUT png|svg
 folder = ARG1; target = ARG2; type = ARG3
 load "plots/style.gp"

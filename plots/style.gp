@@ -13,8 +13,8 @@ beside(i, n, width) = n > 1 ? (i - (n - 1) / 2.0) * width / n : 0
 
 # The command that opens the output with a size in pixels.
 open_output = 'set terminal '.(type eq "svg" \
-    ? 'svg noenhanced size %d,%d dynamic font "DejaVu Sans,Helvetica,sans-serif,13" background "#FFFFFF"' \
-    : 'pngcairo noenhanced size %d,%d font "DejaVu Sans,11" background "#FFFFFF"')
+    ? 'svg noenhanced size %d,%d dynamic font "DejaVu Sans,Helvetica,sans-serif,13"' \
+    : 'pngcairo noenhanced size %d,%d font "DejaVu Sans,11"').' background "#FFFFFF"'
 set_size(w, h) = sprintf(open_output, w, h)
 
 # The command that lays out panels of equal size, all lengths in pixels: room on the left of each

@@ -1,76 +1,21 @@
-/* The report of a study, from stored results that were made up: verdicts, diverged and missing runs,
- * older code, no NaN anywhere, hostile names, and what happens without gnuplot. */
+/* The report of a study, from stored results that were made up: verdicts, diverged and missing
+ * runs, older code, no NaN anywhere, hostile names, and what happens without gnuplot. */
 #include "bench/report/study_report.h"
 #include "bench/report/study_status.h"
 #include "bench/study/compare.h"
 #include "bench/study/study_data.h"
-#include "bench/transfer/settings.h"
-#include "tests/temp_dir.h"
+#include "tests/study_fixture.h"
 
 #include <ctype.h>
-#include <ftw.h>
-#include <math.h>
-#include <sqlite3.h>
 
-enum { SEEDS = 6 };
-
-struct bench {
-    char dir[256], path[300];
-    struct study study;
-    struct grid grid;
-    struct store *store;
-};
-
-static int remove_entry(const char *path, const struct stat *info, int flag, struct FTW *ftw)
+/* Six seeds, three arms, nothing done yet. */
+static int setup_study(void **state)
 {
-    (void)info, (void)flag, (void)ftw;
-    return remove(path);
-}
-
-static enum status fake_data_key(const char *data, char *text, size_t size)
-{
-    snprintf(text, size, "content of %s", data);
-    return OK;
-}
-
-static void make_grid(struct bench *b)
-{
-    static const char text[] =
-        "name: s\nmodels: [resnet20]\nattention: [none, cbam]\nseeds: 6\nimpls: [naive]\n"
-        "source: {data: fashion-mnist:classes=0-4}\n"
-        "target: {data: [fashion-mnist:classes=5-9]}\n"
-        "transfer: [{arm: scratch}, {arm: frozen}, {arm: finetune}]\n";
-    char path[300];
-    snprintf(path, sizeof path, "%s/study.yaml", b->dir);
-    file_put(path, text, sizeof text - 1);
-    if (study_load(&b->study, path) != OK || grid_build(&b->grid, &b->study, fake_data_key) != OK)
-        fail_msg("%s", fail_text());
-}
-
-static int setup(void **state)
-{
-    struct bench *b = calloc(1, sizeof *b);
-    const char *root = getenv("TMPDIR");
-    if (!b)
+    if (setup(state) != 0)
         return -1;
-    snprintf(b->dir, sizeof b->dir, "%s/cbam-report-XXXXXX", root && *root ? root : P_tmpdir);
-    *state = b;
-    if (!mkdtemp(b->dir))
-        return -1;
-    snprintf(b->path, sizeof b->path, "%s/store.sqlite", b->dir);
-    make_grid(b);
-    return store_open(&b->store, b->path, true) == OK &&
-           store_register(b->store, "s", &b->grid) == OK ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    struct bench *b = *state;
-    store_close(b->store);
-    grid_free(&b->grid);
-    int result = nftw(b->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-    free(b);
-    return result;
+    make_grid(*state, 6, "epochs: 1", "[{arm: scratch}, {arm: frozen}, {arm: finetune}]");
+    open_store(*state);
+    return 0;
 }
 
 /* Attention: better from scratch at every seed, worse when fine-tuned at every seed, and a mixture
@@ -252,8 +197,8 @@ static void diverged_runs(void **state)
     struct bench *b = *state;
     struct train_result *r = calloc(1, sizeof *r);
     make_results(b, is_seed_2_of_scratch_cbam);
-    *r = (struct train_result){.diverged = true, .diverged_at = "step 7: loss", .test_accuracy = NAN,
-                               .train_accuracy = NAN, .test_loss = NAN};
+    *r = (struct train_result){.diverged = true, .diverged_at = "step 7: loss",
+                               .test_accuracy = NAN, .train_accuracy = NAN, .test_loss = NAN};
     for (int i = 0; i < b->grid.count; i++)
         if (is_seed_2_of_scratch_cbam(&b->grid.cells[i]))
             finish(b, i, r);
@@ -312,7 +257,8 @@ static int look_for_nan(const char *path, const struct stat *info, int flag, str
         return 0;
     char *text = (char *)file_get(path, &size);
     for (const char *at = text; (at = strcasestr(at, "nan")); at++)
-        bad_words += !(at > text && isalpha((unsigned char)at[-1])) && !isalpha((unsigned char)at[3]);
+        bad_words += !(at > text && isalpha((unsigned char)at[-1])) &&
+                     !isalpha((unsigned char)at[3]);
     free(text);
     return 0;
 }
@@ -451,7 +397,8 @@ static void status_tables(void **state)
     study_data_free(&data);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#undef TEST
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup_study, teardown)
 
 int main(void)
 {

@@ -164,7 +164,7 @@ static void nothing_to_see(void **state)
     assert_near(stats_summarise(zeros, 1).mean, 0, 0);
 }
 
-/* 0.1 + 0.2 and 0.3 are not the same double: sums that are equal on paper have to count as equal. */
+/* 0.1 + 0.2 and 0.3 are not the same double: sums that are equal on paper count as equal. */
 static void ties_by_rounding(void **state)
 {
     const double d[] = {0.1, 0.2, -0.3, 0.6};

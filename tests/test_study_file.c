@@ -205,7 +205,7 @@ static void huge_file(void **state)
     assert_message(fail_text(), "study.yaml", "larger");
 }
 
-/* Every prefix of a good file, and every file with one byte changed, is read or refused, not more. */
+/* Every prefix of a good file, and every file with one byte changed, is read or refused. */
 static void damaged_files(void **state)
 {
     struct study s;

@@ -38,7 +38,9 @@ static char *written(const struct table *table, enum table_format format)
     FILE *out = open_memstream(&text, &size);
     assert_int_equal(table_write(table, format, out), OK);
     assert_int_equal(fclose(out), 0);
-    return text;
+    char *copy = strdup(text);
+    free(text);
+    return copy;
 }
 
 static void check(enum table_format format, const char *expected)

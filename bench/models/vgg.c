@@ -1,7 +1,8 @@
 /* VGG-16 with and without batch normalisation (Simonyan and Zisserman 2015) in torchvision's layout
  * and names: features.N, classifier.{0,3,6}. Attention stands at the end of each of the five
  * stages, before its pool, under cbam1 .. cbam5, so that no index of features shifts.
- * stem=small (images of about 32 px): global average pooling and one linear layer "classifier". */
+ * stem=small (images of about 32 px): no fifth pool, global average pooling and one linear layer
+ * "classifier". */
 #include "bench/models/builders.h"
 
 #include <stdio.h>
@@ -37,6 +38,8 @@ static int add_stage(struct net *net, const struct model_spec *spec, int x, int 
     if (spec->attention.place != PLACE_HEAD || stage == 4)
         x = attention_add(net, x, &spec->attention, slot);
     (*index)++; /* the pool */
+    if (spec->small_stem && stage == 4)
+        return x;
     return net_op(net, "pool", &pool, x, NO_NODE);
 }
 

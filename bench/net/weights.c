@@ -2,6 +2,7 @@
 #include "bench/net/weights.h"
 
 #include <fnmatch.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +113,10 @@ static enum status copy_values(struct params *params, const struct safetensors *
             continue;
         TRY(safetensors_copy_f32(file, tensor, param->p.data, param->p.count));
         param->p.version++;
+        for (size_t k = 0; k < param->p.count; k++)
+            if (!isfinite(param->p.data[k]))
+                return fail(ERR_NUMERIC, "%s: tensor %s holds a NaN or an infinity", file->path,
+                            param->name);
     }
     return OK;
 }

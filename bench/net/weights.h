@@ -20,7 +20,8 @@ struct weights_report {
 
 /* Loads every parameter and buffer by name. Tensors named *.num_batches_tracked are ignored. When
  * a tensor is missing, unexpected or mismatched beyond the rules, nothing is changed and the
- * message names the counts and the first of each: ERR_FORMAT. */
+ * message names the counts and the first of each: ERR_FORMAT. ERR_NUMERIC for a value that is not
+ * finite (some kernels would turn it into a 0 and go on); then some values are changed. */
 enum status weights_load(struct params *params, const struct safetensors *file,
                          const struct weights_rules *rules, struct weights_report *report);
 

@@ -169,8 +169,8 @@ static enum status put_markdown(const struct report *r, FILE *out)
     }
     fputs("## What made it\n\n", out);
     TRY(table_write(r->tables[STUDY_TABLE_MADE], TABLE_MD, out));
-    fputs("\nThe CSV and JSON files beside this one have all digits; each of their rows carries what "
-          "made it and the command line that repeats it.\n", out);
+    fputs("\nThe CSV and JSON files beside this one have all digits; each of their rows carries "
+          "what made it and the command line that repeats it.\n", out);
     return OK;
 }
 

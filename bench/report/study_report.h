@@ -1,4 +1,4 @@
-/* The report of a study: tables as text, Markdown, CSV and JSON, and plots; from the store alone. */
+/* The report of a study: tables as text, Markdown, CSV and JSON, and plots, from the store. */
 #ifndef BENCH_REPORT_STUDY_REPORT_H
 #define BENCH_REPORT_STUDY_REPORT_H
 

@@ -141,8 +141,8 @@ static void comparison_notes(struct table *table, const struct comparisons *all)
                "is the mean over pairs with the same seed, with its 95 %% interval (sign-flip test "
                "inverted; none below %d pairs).", STATS_INTERVAL_MIN);
     table_note(table, "p: exact two-sided sign-flip test; corrected for the %d comparisons of this "
-               "table by step-down max-T over sign flips shared by seed. better or worse: corrected "
-               "p below %g.", all->count, COMPARE_LEVEL);
+               "table by step-down max-T over sign flips shared by seed. better or worse: "
+               "corrected p below %g.", all->count, COMPARE_LEVEL);
     table_note(table, "The smallest p that %d pairs can reach is %.4g%s.", most,
                stats_smallest_p(most), stats_smallest_p(most) < COMPARE_LEVEL
                ? "" : ": so few seeds cannot show any difference, 6 can");

@@ -7,7 +7,13 @@
 #include "bench/study/study_data.h"
 
 /* `diverged`: a run of either side diverged, so that the pairs that are left say little. */
-enum verdict { VERDICT_BETTER, VERDICT_WORSE, VERDICT_NOT_SHOWN, VERDICT_DIVERGED, VERDICT_NO_PAIRS };
+enum verdict {
+    VERDICT_BETTER,
+    VERDICT_WORSE,
+    VERDICT_NOT_SHOWN,
+    VERDICT_DIVERGED,
+    VERDICT_NO_PAIRS
+};
 const char *verdict_name(enum verdict verdict);
 
 /* Share below which a corrected p lets a difference be called better or worse. */

@@ -67,7 +67,8 @@ static enum status take_seeds(const struct yaml_study *yaml, struct study *study
 {
     bool counted = yaml->seeds != 0, listed = yaml->seed_list != NULL;
     if (counted == listed)
-        return fail(ERR_FORMAT, "one of 'seeds' (how many, from 0 on) and 'seed-list' was expected");
+        return fail(ERR_FORMAT, "one of 'seeds' (how many, from 0 on) and 'seed-list' was "
+                    "expected");
     if (counted)
         TRY(take_int("seeds", yaml->seeds, 1, STUDY_SEEDS_MAX, 0, &study->seed_count));
     else

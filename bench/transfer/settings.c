@@ -25,7 +25,8 @@ static const struct setting_field fields[] = {
      PLACE(transfer)},
     {"keep-head", "on|off", "keep the head of the weights file when the classes agree",
      SETTING_SWITCH, PLACE(keep_head), .words = {"on", "off"}},
-    {"data", "DATA", "data set: fashion-mnist:classes=0-4:per-class=50, cifar10:DIR, folder:DIR, ...",
+    {"data", "DATA", "data set: fashion-mnist:classes=0-4:per-class=50, cifar10:DIR, folder:DIR, "
+     "...",
      SETTING_TEXT, PLACE(data)},
     {"size", "N", "input pixels a side; the data set's own by default", SETTING_INT, PLACE(size),
      0, 4096, .optional = true},
@@ -59,7 +60,8 @@ static const struct setting_field fields[] = {
     {"seed", "N", "decides the split, the order, the augmentation and the initial weights",
      SETTING_SEED, PLACE(seed)},
     {"impl", "NAME", "implementation: naive, openblas or onednn", SETTING_TEXT, PLACE(impl)},
-    {"threads", "N", "threads; 0: all that this process may use", SETTING_INT, PLACE(threads), 0, 1024},
+    {"threads", "N", "threads; 0: all that this process may use", SETTING_INT, PLACE(threads), 0,
+     1024},
 };
 
 enum { FIELDS = sizeof fields / sizeof fields[0] };

@@ -211,8 +211,8 @@ static void diverged(struct run *run, const char *what)
     const char *where = program_first_nonfinite(run->program);
     run->result->diverged = true;
     snprintf(run->result->diverged_at, sizeof run->result->diverged_at,
-             "step %d: %s is not finite; first non-finite value in %s", run->state.steps_done + 1,
-             what, where ? where : "none that is still in memory");
+             "step %d: %s is not finite%s%s", run->state.steps_done + 1, what,
+             where ? "; first non-finite value in " : "", where ? where : "");
 }
 
 /* Loss and accuracy of the batch that just went forward. */

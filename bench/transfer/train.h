@@ -57,7 +57,7 @@ struct train_epoch {
 
 struct train_result {
     bool diverged;
-    char diverged_at[160];       /* "step 12: loss of the batch", first non-finite tensor */
+    char diverged_at[256];       /* "step 12: loss of the batch", first non-finite tensor */
     double before_accuracy;      /* test accuracy before the first update (new head: NaN) */
     double train_accuracy, train_loss; /* clean pass over the training images at the end */
     double val_accuracy, val_loss;
