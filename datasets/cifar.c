@@ -1,4 +1,4 @@
-/* CIFAR-10 binary files: see cifar.h. Does not insist on five training files. */
+/* CIFAR-10 and CIFAR-100 binary files: see cifar.h. Does not insist on five training files. */
 #include "datasets/cifar.h"
 
 #include "datasets/file.h"
@@ -11,14 +11,30 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CLASSES = 10, PIXELS = 3 * 32 * 32, RECORD = 1 + PIXELS, PATH_SIZE = 3 * DATA_TEXT_MAX };
+enum { PIXELS = 3 * 32 * 32, PATH_SIZE = 3 * DATA_TEXT_MAX };
 
-static const char *const own_names[CLASSES] = {
+static const char *const cifar10_names[] = {
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 };
 
+/* What the two sets differ in. The label that counts is the last byte before the pixels. */
+struct layout {
+    const char *title;
+    size_t record;                /* bytes: one or two labels, then the pixels */
+    int classes, groups;          /* groups: values of the label in front; 0: there is none */
+    const char *train, *test;     /* train NULL: data_batch_*.bin */
+    const char *names;            /* file of class names */
+    const char *const *own_names; /* used without that file; NULL: numbers */
+};
+
+static const struct layout cifar10 = {
+    "CIFAR-10", 1 + PIXELS, 10, 0, NULL, "test_batch.bin", "batches.meta.txt", cifar10_names};
+static const struct layout cifar100 = {
+    "CIFAR-100", 2 + PIXELS, 100, 20, "train.bin", "test.bin", "fine_label_names.txt", NULL};
+
 /* Files that make one part, with the records each holds. */
 struct batches {
+    const struct layout *layout;
     char (*path)[PATH_SIZE];
     size_t *records;
     int n;
@@ -58,19 +74,20 @@ static enum status add_batch(struct batches *b, const char *dir, const char *nam
     char *path = b->path[b->n];
     snprintf(path, PATH_SIZE, "%s/%s", dir, name);
     TRY(file_size(path, FILE_BYTES_MAX, &size));
-    if (size == 0 || size % RECORD != 0)
-        return fail(ERR_FORMAT, "%s: has %zu bytes, a multiple of %d was expected (CIFAR-10 "
-                    "records)", path, size, RECORD);
-    b->records[b->n] = size / RECORD;
-    b->total += size / RECORD;
+    size_t record = b->layout->record;
+    if (size == 0 || size % record != 0)
+        return fail(ERR_FORMAT, "%s: has %zu bytes, a multiple of %zu was expected (%s records)",
+                    path, size, record, b->layout->title);
+    b->records[b->n] = size / record;
+    b->total += size / record;
     b->n++;
     return OK;
 }
 
 static enum status batches_alloc(struct batches *b, int n)
 {
-    *b = (struct batches){.path = calloc((size_t)n, sizeof *b->path),
-                          .records = calloc((size_t)n, sizeof *b->records)};
+    b->path = calloc((size_t)n, sizeof *b->path);
+    b->records = calloc((size_t)n, sizeof *b->records);
     return b->path && b->records ? OK : fail(ERR_MEMORY, "out of memory for %d file names", n);
 }
 
@@ -84,9 +101,21 @@ static enum status add_entries(struct batches *b, const char *dir, struct dirent
     return OK;
 }
 
+static enum status find_file(struct batches *b, const char *dir, const char *name)
+{
+    TRY(batches_alloc(b, 1));
+    return add_batch(b, dir, name);
+}
+
+static enum status find_test(struct batches *b, const char *dir)
+{
+    return find_file(b, dir, b->layout->test);
+}
+
 static enum status find_training(struct batches *b, const char *dir)
 {
-    *b = (struct batches){0};
+    if (b->layout->train)
+        return find_file(b, dir, b->layout->train);
     struct dirent **entry = NULL;
     int n = scandir(dir, &entry, is_batch, by_number);
     if (n < 0)
@@ -100,24 +129,30 @@ static enum status find_training(struct batches *b, const char *dir)
     return status;
 }
 
-static enum status find_test(struct batches *b, const char *dir)
+/* The label of record i. The one in front of it is looked at only to find damage. */
+static enum status read_label(const struct layout *layout, const uint8_t *record, int i,
+                              const char *path, int32_t *label)
 {
-    TRY(batches_alloc(b, 1));
-    return add_batch(b, dir, "test_batch.bin");
+    if (layout->groups && record[0] >= layout->groups)
+        return fail(ERR_FORMAT, "%s: coarse label %d of record %d is none of 0 to %d", path,
+                    record[0], i, layout->groups - 1);
+    *label = record[layout->record - PIXELS - 1];
+    if (*label >= layout->classes)
+        return fail(ERR_FORMAT, "%s: label %d of record %d is none of the classes 0 to %d", path,
+                    (int)*label, i, layout->classes - 1);
+    return OK;
 }
 
 /* Records of one file to images first.. of the set. */
 static enum status copy_records(struct image_set *set, int first, const struct bytes *file,
-                                const char *path)
+                                const struct layout *layout, const char *path)
 {
-    int records = (int)(file->size / RECORD);
+    int records = (int)(file->size / layout->record);
     for (int i = 0; i < records; i++) {
-        const uint8_t *record = file->data + (size_t)i * RECORD;
-        if (record[0] >= CLASSES)
-            return fail(ERR_FORMAT, "%s: label %d of record %d is none of the classes 0 to %d",
-                        path, record[0], i, CLASSES - 1);
-        set->labels[first + i] = record[0];
-        memcpy(set->pixels + (size_t)(first + i) * PIXELS, record + 1, PIXELS);
+        const uint8_t *record = file->data + (size_t)i * layout->record;
+        TRY(read_label(layout, record, i, path, &set->labels[first + i]));
+        memcpy(set->pixels + (size_t)(first + i) * PIXELS, record + layout->record - PIXELS,
+               PIXELS);
     }
     return OK;
 }
@@ -126,8 +161,8 @@ static enum status read_batch(struct image_set *set, int first, const struct bat
 {
     struct bytes file;
     TRY(file_read(b->path[i], FILE_BYTES_MAX, &file));
-    enum status status = file.size == b->records[i] * RECORD
-        ? copy_records(set, first, &file, b->path[i])
+    enum status status = file.size == b->records[i] * b->layout->record
+        ? copy_records(set, first, &file, b->layout, b->path[i])
         : fail(ERR_IO, "%s: changed its length while it was read", b->path[i]);
     bytes_free(&file);
     return status;
@@ -145,9 +180,10 @@ static enum status read_batches(struct dataset *ds, struct image_set *set, const
 }
 
 static enum status read_part(struct dataset *ds, struct image_set *set,
+                             const struct layout *layout,
                              enum status (*find)(struct batches *, const char *))
 {
-    struct batches b;
+    struct batches b = {.layout = layout};
     enum status status = find(&b, ds->dir);
     if (status == OK)
         status = read_batches(ds, set, &b);
@@ -155,12 +191,12 @@ static enum status read_part(struct dataset *ds, struct image_set *set,
     return status;
 }
 
-/* One name of batches.meta.txt; it goes into tables and JSON, so no control characters. */
+/* One name of the file; it goes into tables and JSON, so no control characters. */
 static enum status set_name(struct dataset *ds, int k, const char *line, size_t length,
                             const char *path)
 {
-    if (k >= CLASSES)
-        return fail(ERR_FORMAT, "%s: has more than %d class names", path, CLASSES);
+    if (k >= ds->classes)
+        return fail(ERR_FORMAT, "%s: has more than %d class names", path, ds->classes);
     if (length >= DATA_NAME_MAX)
         return fail(ERR_FORMAT, "%s: line %d has more than %d bytes", path, k + 1,
                     DATA_NAME_MAX - 1);
@@ -184,18 +220,18 @@ static enum status parse_names(struct dataset *ds, const struct bytes *file, con
             TRY(set_name(ds, k++, p, visible, path));
         p += length + 1;
     }
-    if (k != CLASSES)
-        return fail(ERR_FORMAT, "%s: has %d class names, %d were expected", path, k, CLASSES);
+    if (k != ds->classes)
+        return fail(ERR_FORMAT, "%s: has %d class names, %d were expected", path, k, ds->classes);
     return OK;
 }
 
-static enum status read_names(struct dataset *ds)
+static enum status read_names(struct dataset *ds, const struct layout *layout)
 {
     char path[PATH_SIZE];
     struct bytes file;
-    for (int k = 0; k < CLASSES; k++)
-        snprintf(ds->class_names[k], DATA_NAME_MAX, "%s", own_names[k]);
-    snprintf(path, sizeof path, "%s/batches.meta.txt", ds->dir);
+    for (int k = 0; layout->own_names && k < ds->classes; k++)
+        snprintf(ds->class_names[k], DATA_NAME_MAX, "%s", layout->own_names[k]);
+    snprintf(path, sizeof path, "%s/%s", ds->dir, layout->names);
     if (access(path, F_OK) != 0 && errno == ENOENT)
         return OK;
     const size_t limit = 65536;
@@ -205,12 +241,22 @@ static enum status read_names(struct dataset *ds)
     return status;
 }
 
-enum status cifar_read(struct dataset *ds)
+static enum status read_set(struct dataset *ds, const struct layout *layout)
 {
     ds->channels = 3;
     ds->h = ds->w = 32;
-    TRY(dataset_name_classes(ds, CLASSES));
-    TRY(read_names(ds));
-    TRY(read_part(ds, &ds->train, find_training));
-    return read_part(ds, &ds->test, find_test);
+    TRY(dataset_name_classes(ds, layout->classes));
+    TRY(read_names(ds, layout));
+    TRY(read_part(ds, &ds->train, layout, find_training));
+    return read_part(ds, &ds->test, layout, find_test);
+}
+
+enum status cifar10_read(struct dataset *ds)
+{
+    return read_set(ds, &cifar10);
+}
+
+enum status cifar100_read(struct dataset *ds)
+{
+    return read_set(ds, &cifar100);
 }

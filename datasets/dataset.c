@@ -66,7 +66,10 @@ static enum status read_files(struct dataset *ds)
         return idx_read_fashion(ds);
     case DATA_CIFAR10:
         ds->norm = normalisation_find("cifar10");
-        return cifar_read(ds);
+        return cifar10_read(ds);
+    case DATA_CIFAR100:
+        ds->norm = normalisation_find("cifar100");
+        return cifar100_read(ds);
     case DATA_IDX:
         ds->norm = normalisation_find("half");
         return idx_read(ds);

@@ -16,6 +16,7 @@ static const struct {
 } kinds[DATA_KINDS] = {
     [DATA_FASHION_MNIST] = {"fashion-mnist", false, padded_options},
     [DATA_CIFAR10] = {"cifar10", true, padded_options},
+    [DATA_CIFAR100] = {"cifar100", true, padded_options},
     [DATA_IDX] = {"idx", true, padded_options},
     [DATA_FOLDER] = {"folder", true, folder_options},
 };
@@ -213,8 +214,8 @@ static enum status find_kind(const char *word, enum data_kind *kind)
             return OK;
         }
     }
-    return fail(ERR_USAGE, "unknown data set '%s': known are fashion-mnist, cifar10:DIR, idx:DIR, "
-                "folder:DIR", word);
+    return fail(ERR_USAGE, "unknown data set '%s': known are fashion-mnist, cifar10:DIR, "
+                "cifar100:DIR, idx:DIR, folder:DIR", word);
 }
 
 static enum status set_dir(struct data_spec *spec, const char *word)

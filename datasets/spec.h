@@ -1,7 +1,7 @@
 /* A data specification: one item of `--data` as a value. Grammar, ':' between the parts:
  *
- *   fashion-mnist[:OPTION...]  |  cifar10:DIR[:OPTION...]  |  idx:DIR[:OPTION...]
- *   folder:DIR[:OPTION...]
+ *   fashion-mnist[:OPTION...]  |  cifar10:DIR[:OPTION...]  |  cifar100:DIR[:OPTION...]
+ *   idx:DIR[:OPTION...]  |  folder:DIR[:OPTION...]
  *
  *   classes=0-4  classes=0+2+7   only these classes, renumbered 0.. in ascending order
  *   per-class=N                  N labelled training images of each class, drawn per seed
@@ -32,7 +32,14 @@ enum {
     DATA_TEXT_MAX = 1024     /* of a specification, with its final NUL */
 };
 
-enum data_kind { DATA_FASHION_MNIST, DATA_CIFAR10, DATA_IDX, DATA_FOLDER, DATA_KINDS };
+enum data_kind {
+    DATA_FASHION_MNIST,
+    DATA_CIFAR10,
+    DATA_CIFAR100,
+    DATA_IDX,
+    DATA_FOLDER,
+    DATA_KINDS
+};
 
 struct data_spec {
     enum data_kind kind;

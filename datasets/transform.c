@@ -10,6 +10,7 @@
 static const struct normalisation table[] = {
     {"fashion-mnist", {0.2860f, 0.2860f, 0.2860f}, {0.3530f, 0.3530f, 0.3530f}},
     {"cifar10", {0.4914f, 0.4822f, 0.4465f}, {0.2470f, 0.2435f, 0.2616f}},
+    {"cifar100", {0.5071f, 0.4865f, 0.4409f}, {0.2673f, 0.2564f, 0.2762f}},
     {"imagenet", {0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}},
     {"half", {0.5f, 0.5f, 0.5f}, {0.5f, 0.5f, 0.5f}},
 };
@@ -21,8 +22,8 @@ const struct normalisation *normalisation_find(const char *name)
     for (int i = 0; i < NORMALISATIONS; i++)
         if (strcmp(table[i].name, name) == 0)
             return &table[i];
-    fail(ERR_USAGE, "unknown normalisation '%s': known are fashion-mnist, cifar10, imagenet, half",
-         name);
+    fail(ERR_USAGE, "unknown normalisation '%s': known are fashion-mnist, cifar10, cifar100, "
+         "imagenet, half", name);
     return NULL;
 }
 

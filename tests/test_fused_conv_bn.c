@@ -346,8 +346,8 @@ static const char *const conv_shapes[] = {
     "n2 h6 w7 c2 oc1 k7 p3",
     "n1 h2 w3 c3 oc5 k7 p3",
     "n3 h1 w1 c2 oc1 k7 p3",
-    "n1 h40 w38 c8 oc300",
-    "n2 h33 w31 c24 oc40 k3 p1",
+    "n1 h40 w38 c8 oc150",
+    "n1 h23 w19 c12 oc40 k3 p1",
 };
 enum { CONV_SHAPES = sizeof conv_shapes / sizeof conv_shapes[0] };
 
@@ -403,7 +403,8 @@ static void check_conv(const char *impl, int threads, const char *text, unsigned
     forward(&f, NAN_POISON);
     if (op_sources(f.rig.desc.kind) > 1 && !strided)
         check_over_shortcut(&f);
-    check_versions(&f);
+    if (!strided && threads == 1)
+        check_versions(&f);
     close_case(&f);
 }
 

@@ -124,7 +124,7 @@ class Tensor:
 
 
 def is_size(value):
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
 
 
 def storage_kind(name):

@@ -41,7 +41,7 @@ static enum status split_file(const struct safetensors *file, const char **text,
         return fail(ERR_FORMAT,
                     "%s: not a safetensors file, or cut off: a header of %" PRIu64
                     " bytes that begins with '{' was expected in a file of %zu bytes"
-                    " (.pth and .h5 files have to be converted first)",
+                    " (bench/net/pth2safetensors.py turns PyTorch's .pth files into these)",
                     file->path, declared, total);
     if (declared > SAFETENSORS_MAX_HEADER)
         return fail(ERR_FORMAT, "%s: its header has %" PRIu64 " bytes, at most %d are accepted",

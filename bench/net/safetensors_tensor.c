@@ -72,6 +72,10 @@ void safetensors_printable(const char *text, char *out, size_t size)
         out[used++] = control ? '?' : *text;
         text += control ? control : 1;
     }
+    /* A character is not cut in two: back to its first byte, which goes too. */
+    bool cut = (*text & 0xc0) == 0x80;
+    while (cut && used > 0)
+        cut = (out[--used] & 0xc0) == 0x80;
     out[used] = '\0';
 }
 

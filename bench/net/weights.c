@@ -1,4 +1,4 @@
-/* Weight files and parameters: see weights.h. */
+/* Weight files and parameters: see weights.h; how files spell names is in weights_names.c. */
 #include "bench/net/weights.h"
 
 #include <fnmatch.h>
@@ -53,7 +53,7 @@ static int compare_params(const struct params *params, const struct safetensors 
     int refused = 0;
     for (int i = 0; i < params->count; i++) {
         const struct net_param *param = params->list[i];
-        const struct safetensors_tensor *tensor = safetensors_find(file, param->name);
+        const struct safetensors_tensor *tensor = weights_find(file, &report->names, param->name);
         if (rules->new_head && param->part == PART_HEAD)
             continue;
         if (!tensor) {
@@ -74,18 +74,32 @@ static int compare_params(const struct params *params, const struct safetensors 
     return refused;
 }
 
-static int compare_file(const struct params *params, const struct safetensors *file,
-                        const struct weights_rules *rules, struct weights_report *report)
+/* The file's names that no name of the network leads to. ERR_MEMORY. */
+static enum status compare_file(const struct params *params, const struct safetensors *file,
+                                const struct weights_rules *rules, struct weights_report *report,
+                                int *refused)
 {
-    int refused = 0;
+    bool *used = calloc(file->count + 1, sizeof *used);
+    size_t prefix = strlen(report->names.prefix);
+    if (!used)
+        return fail(ERR_MEMORY, "%s: out of memory for its names", file->path);
+    for (int i = 0; i < params->count; i++) {
+        const struct safetensors_tensor *tensor =
+            weights_find(file, &report->names, params->list[i]->name);
+        if (tensor)
+            used[tensor - file->tensors] = true;
+    }
     for (size_t i = 0; i < file->count; i++) {
         const char *name = file->tensors[i].name;
-        if (params_find(params, name) || ends_with(name, "num_batches_tracked"))
+        bool wrapped = strncmp(name, report->names.prefix, prefix) == 0;
+        if (used[i] || ends_with(name, "num_batches_tracked"))
             continue;
         note(report->example[1], ++report->unexpected, name);
-        refused += !matches(rules->allow_unexpected, name);
+        *refused += !matches(rules->allow_unexpected, name) &&
+                    !(wrapped && matches(rules->allow_unexpected, name + prefix));
     }
-    return refused;
+    free(used);
+    return OK;
 }
 
 void weights_report_print(const struct weights_report *r, char *text, size_t size)
@@ -104,11 +118,12 @@ void weights_report_print(const struct weights_report *r, char *text, size_t siz
 }
 
 static enum status copy_values(struct params *params, const struct safetensors *file,
-                               const struct weights_rules *rules)
+                               const struct weights_rules *rules,
+                               const struct weights_names *names)
 {
     for (int i = 0; i < params->count; i++) {
         struct net_param *param = params->list[i];
-        const struct safetensors_tensor *tensor = safetensors_find(file, param->name);
+        const struct safetensors_tensor *tensor = weights_find(file, names, param->name);
         if (!tensor || (rules->new_head && param->part == PART_HEAD))
             continue;
         TRY(safetensors_copy_f32(file, tensor, param->p.data, param->p.count));
@@ -125,8 +140,9 @@ enum status weights_load(struct params *params, const struct safetensors *file,
                          const struct weights_rules *rules, struct weights_report *report)
 {
     memset(report, 0, sizeof *report);
+    TRY(weights_names_find(params, file, &report->names));
     int refused = compare_params(params, file, rules, report);
-    refused += compare_file(params, file, rules, report);
+    TRY(compare_file(params, file, rules, report, &refused));
     if (refused) {
         char text[640];
         weights_report_print(report, text, sizeof text);
@@ -134,7 +150,7 @@ enum status weights_load(struct params *params, const struct safetensors *file,
                     "--attention? (else see --allow-missing, --allow-unexpected)", file->path,
                     text);
     }
-    return copy_values(params, file, rules);
+    return copy_values(params, file, rules, &report->names);
 }
 
 enum status weights_save(const char *path, const struct params *params,

@@ -9,19 +9,40 @@
 /* What may differ between file and network. Globs as in the shell (*, ?, [..]). */
 struct weights_rules {
     const char *const *allow_missing; /* globs over names of the network; NULL-terminated or NULL */
-    const char *const *allow_unexpected; /* globs over names of the file */
+    const char *const *allow_unexpected; /* globs over names of the file, with or without prefix */
     bool new_head;                    /* the head stays as it is: not read, not missed */
 };
+
+enum { WEIGHTS_PREFIX = 48 };
+
+/* How a file spells the names of a network. Wrappers put words before all of them: DataParallel
+ * "module.", others "model.", "backbone.", torch.compile "_orig_mod.", one behind the other too.
+ * Old DenseNet files have "norm.1", "conv.2" where torchvision has "norm1", "conv2". */
+struct weights_names {
+    char prefix[WEIGHTS_PREFIX]; /* what stands before the names; "" for nothing */
+    bool dotted;                 /* DenseNet's old spelling */
+};
+
+/* The spelling under which most names of the network are in the file; nothing before them in
+ * doubt. ERR_FORMAT when old and new spelling are mixed: such a file is not read at all. */
+enum status weights_names_find(const struct params *params, const struct safetensors *file,
+                               struct weights_names *names);
+
+/* The file's tensor for the network's `name`: with the prefix, else without it (a head beside a
+ * wrapped backbone); NULL when there is none. */
+const struct safetensors_tensor *weights_find(const struct safetensors *file,
+                                              const struct weights_names *names,
+                                              const char *name);
 
 struct weights_report {
     int loaded, missing, unexpected, mismatched;
     char example[3][160];             /* the first missing, unexpected, mismatched name */
+    struct weights_names names;
 };
 
 /* Loads every parameter and buffer by name. Tensors named *.num_batches_tracked are ignored. When
  * a tensor is missing, unexpected or mismatched beyond the rules, nothing is changed and the
- * message names the counts and the first of each: ERR_FORMAT. ERR_NUMERIC for a value that is not
- * finite (some kernels would turn it into a 0 and go on); then some values are changed. */
+ * message names the counts and the first of each: ERR_FORMAT. */
 enum status weights_load(struct params *params, const struct safetensors *file,
                          const struct weights_rules *rules, struct weights_report *report);
 

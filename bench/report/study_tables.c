@@ -81,6 +81,7 @@ static const struct table_column comparison_columns[] = {
     {.name = "difference_high", .unit = "points", .audience = TABLE_MACHINES},
     {.name = "verdict"},
     {.name = "pairs"},
+    {.name = "inserted", .audience = TABLE_MACHINES},
     {.name = "seeds", .audience = TABLE_MACHINES},
     {.name = "diverged", .audience = TABLE_MACHINES},
     {.name = "p", .decimals = 4},
@@ -132,9 +133,28 @@ static void put_verdict(struct table *table, const struct comparison *c, int see
     table_number(table, "p_holm", c->p_holm);
 }
 
-static void comparison_notes(struct table *table, const struct comparisons *all)
+/* Whether a cell's attention was put into a source that had been trained with another, or none. */
+static bool is_inserted(const struct study_data *data, struct grid_place place)
 {
-    int most = 0;
+    int cell = study_data_find(data, &place);
+    if (cell < 0 || !*data->rows.rows[cell].cell.source)
+        return false;
+    for (int i = 0; i < data->rows.count; i++)
+        if (strcmp(data->rows.rows[i].cell.key, data->rows.rows[cell].cell.source) == 0)
+            return strcmp(data->rows.rows[i].cell.settings.attention,
+                          data->rows.rows[cell].cell.settings.attention) != 0;
+    return false;
+}
+
+static void comparison_notes(struct table *table, const struct study_data *data,
+                             const struct comparisons *all)
+{
+    int most = 0, inserted = 0;
+    for (int i = 0; i < all->count; i++)
+        inserted += is_inserted(data, all->items[i].place);
+    if (inserted > 0)
+        table_note(table, "In %d of these rows attention was inserted into a source that had been "
+                   "trained with another, or none: the column inserted of CSV and JSON.", inserted);
     for (int i = 0; i < all->count; i++)
         most = all->items[i].paired.n > most ? all->items[i].paired.n : most;
     table_note(table, "Test accuracy, mean ± sample standard deviation over seeds; the difference "
@@ -169,12 +189,13 @@ enum status study_table_comparison(const struct study_tables_input *input, struc
         table_text(table, "arm", data->arms.text[c->place.arm]);
         table_text(table, "attention", data->attention.text[c->place.attention]);
         table_text(table, "baseline", data->attention.text[0]);
+        table_bool(table, "inserted", is_inserted(data, c->place));
         put_sides(table, c);
         put_difference(table, c);
         put_verdict(table, c, all->seeds);
         TRY(study_put_made(table, input, cells, list_cells(data, c, cells)));
     }
-    comparison_notes(table, all);
+    comparison_notes(table, data, all);
     return OK;
 }
 

@@ -85,66 +85,105 @@ enum status session_open_net(struct session *session, const char *model, const c
 }
 
 /* The classes of a file: rows of the last head parameter that has two dimensions. */
-static int classes_in_file(const struct net *net, const struct safetensors *file)
+static int classes_in_file(const struct net *net, const struct safetensors *file,
+                           const struct weights_names *names)
 {
     int classes = 0;
     for (int i = 0; i < net->params->count; i++) {
         const struct net_param *param = net->params->list[i];
-        const struct safetensors_tensor *tensor = safetensors_find(file, param->name);
-        if (param->part == PART_HEAD && param->ndim == 2 && tensor && tensor->ndim == 2)
+        const struct safetensors_tensor *tensor = weights_find(file, names, param->name);
+        if (param->part == PART_HEAD && param->ndim == 2 && tensor && tensor->ndim == 2 &&
+            tensor->dim[0] <= INT32_MAX)
             classes = (int)tensor->dim[0];
     }
     return classes;
 }
 
-/* Three numbers of a metadata value; false when it is not there or not three numbers. */
-static bool metadata_triple(const struct safetensors *file, const char *key, float out[3])
+int session_class_difference(const struct session *session)
 {
-    const char *text = safetensors_metadata(file, key);
-    return text && sscanf(text, "%f %f %f", &out[0], &out[1], &out[2]) == 3;
+    const struct weights_metadata *m = &session->metadata;
+    if (!session->has_data || m->class_count != session->data.classes)
+        return -1;
+    for (int i = 0; i < m->class_count; i++)
+        if (strcmp(m->class_names[i], session->data.class_names[i]) != 0)
+            return i;
+    return -1;
 }
 
-static void read_metadata(struct session *session, const struct safetensors *file)
+static void note_metadata(struct session *session, const struct safetensors *file)
 {
-    struct normalisation found = *normalisation_find("imagenet");
-    bool has = metadata_triple(file, "mean", found.mean) && metadata_triple(file, "std", found.std);
-    if (has)
-        found.name = "of the weights file";
-    else
-        session_note(session, "%s says nothing of mean and deviation: torchvision's are used "
-                     "(0.485 0.456 0.406, 0.229 0.224 0.225)", file->path);
-    session->norm = found;
     const char *const keys[] = {"model", "attention"};
     const char *const ours[] = {session->model.text, session->model.attention.text};
+    if (!session->metadata.has_norm)
+        session_note(session, "%s says nothing of mean and deviation: torchvision's are used "
+                     "(0.485 0.456 0.406, 0.229 0.224 0.225)", file->path);
     for (int i = 0; i < 2; i++) {
         const char *theirs = safetensors_metadata(file, keys[i]);
+        char shown[128];
+        safetensors_printable(theirs ? theirs : "", shown, sizeof shown);
         if (theirs && strcmp(theirs, ours[i]) != 0)
             session_note(session, "warning: %s was written for --%s %s, not %s", file->path,
-                         keys[i], theirs, ours[i]);
+                         keys[i], shown, ours[i]);
     }
 }
 
-/* Input side of the metadata "input" ("32x32"); 0 when it says nothing. */
-static int metadata_input(const struct safetensors *file)
+/* Says what becomes of a head of `theirs` classes in the file (0: it has none). */
+static void note_head(struct session *session, const struct safetensors *file, int theirs,
+                      bool new_head)
 {
-    const char *text = safetensors_metadata(file, "input");
-    int h = 0, w = 0;
-    return text && sscanf(text, "%dx%d", &h, &w) == 2 && h == w && h > 0 && h <= 4096 ? h : 0;
+    int ours = session->model.classes;
+    if (!new_head) {
+        int i = session_class_difference(session);
+        if (i >= 0)
+            session_note(session, "warning: class %d is '%s' in %s and '%s' in the data", i,
+                         session->metadata.class_names[i], file->path,
+                         session->data.class_names[i]);
+    } else if (theirs == 0)
+        session_note(session, "the head is new, for %d classes: %s has none", ours, file->path);
+    else if (theirs != ours)
+        session_note(session, "the head is new, for %d classes: that of %s is for %d", ours,
+                     file->path, theirs);
+    else
+        session_note(session, "the head is new, although that of %s is for %d classes too "
+                     "(--keep-head on keeps it)", file->path, ours);
+}
+
+static void note_names(struct session *session, const struct safetensors *file)
+{
+    const struct weights_names *names = &session->loaded.names;
+    if (names->prefix[0])
+        session_note(session, "%s has '%s' in front of its names: it was left off", file->path,
+                     names->prefix);
+    if (names->dotted)
+        session_note(session, "%s has DenseNet's old names (norm.1, conv.2): taken as norm1, conv2",
+                     file->path);
 }
 
 static enum status open_weights(struct session *session, const struct safetensors *file,
                                 const struct weights_request *request)
 {
-    int size = request->size ? request->size : metadata_input(file);
+    struct weights_names names;
+    metadata_free(&session->metadata);
+    TRY(metadata_read(file, &session->metadata));
+    int size = request->size ? request->size : session->metadata.input;
     TRY(build(session, request->classes, request->height, size));
-    int theirs = request->rules.new_head ? 0 : classes_in_file(session->net, file);
-    if (theirs > 0 && theirs != session->model.classes) {
+    TRY(weights_names_find(session->net->params, file, &names));
+    int theirs = classes_in_file(session->net, file, &names);
+    int named = session->metadata.class_count;
+    if (theirs > 0 && named > 0 && named != theirs)
+        return fail(ERR_FORMAT, "%s has a head for %d classes and names for %d", file->path, theirs,
+                    named);
+    if (theirs > 0 && theirs != session->model.classes && !request->rules.new_head) {
         drop_net(session);
         TRY(build(session, theirs, request->height, size));
     }
-    read_metadata(session, file);
+    session->norm = session->metadata.norm;
     TRY(session_init_weights(session, request->scheme, request->seed));
-    return weights_load(session->net->params, file, &request->rules, &session->loaded);
+    TRY(weights_load(session->net->params, file, &request->rules, &session->loaded));
+    note_metadata(session, file);
+    note_names(session, file);
+    note_head(session, file, theirs, request->rules.new_head);
+    return OK;
 }
 
 enum status session_open_weights(struct session *session, const struct weights_request *request)
@@ -173,6 +212,7 @@ void session_close(struct session *session)
         dataset_close(&session->data);
     if (session->ctx)
         session->impl->close(session->ctx);
+    metadata_free(&session->metadata);
     memset(session, 0, sizeof *session);
 }
 
@@ -191,18 +231,21 @@ static char *class_names(const struct session *session)
 
 enum status session_save(const struct session *session, const char *path)
 {
-    char input[32], mean[64], std[64], classes[16];
+    char input[32], mean[64], std[64], classes[16], images[32];
     const float *m = session->norm.mean, *s = session->norm.std;
     snprintf(input, sizeof input, "%dx%d", session->model.input_h, session->model.input_w);
     snprintf(mean, sizeof mean, "%.9g %.9g %.9g", (double)m[0], (double)m[1], (double)m[2]);
     snprintf(std, sizeof std, "%.9g %.9g %.9g", (double)s[0], (double)s[1], (double)s[2]);
     snprintf(classes, sizeof classes, "%d", session->model.classes);
+    snprintf(images, sizeof images, "%dx%d",
+             session->has_data ? session->data.h : session->model.input_h,
+             session->has_data ? session->data.w : session->model.input_w);
     char *names = class_names(session);
     struct data_rule rule = dataset_rule(&session->data);
     const struct safetensors_pair pairs[] = {
         {"format", "pt"},        {"model", session->model.text},
         {"attention", session->model.attention.text}, {"classes", classes},
-        {"input", input},        {"resize", rule.resize},
+        {"input", input},        {"images", images}, {"resize", rule.resize},
         {"interpolation", rule.interpolation}, {"crop", rule.crop}, {"scale", "1/255"},
         {"mean", mean},          {"std", std},
         {"class_names", names ? names : "[]"},

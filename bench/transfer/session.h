@@ -6,6 +6,7 @@
 #include "bench/models/model.h"
 #include "bench/net/program.h"
 #include "bench/net/weights.h"
+#include "bench/transfer/metadata.h"
 #include "datasets/loader.h"
 
 struct session {
@@ -21,6 +22,7 @@ struct session {
     struct net *inference;     /* as it is evaluated: more can be fused */
     struct normalisation norm; /* used on every image of this session */
     struct weights_report loaded;
+    struct weights_metadata metadata; /* of the weights file; zeros without one */
     char notes[2048];          /* lines ending in '\n' */
 };
 
@@ -37,8 +39,8 @@ enum status session_open_net(struct session *session, const char *model, const c
 /* As session_open_net, then fresh values by scheme and seed, then the file's over them, strictly
  * under `rules`: what the rules let the file lack (a new head, inserted attention) stays fresh.
  * The number of classes comes from the file unless rules->new_head (then `classes`); input size
- * (unless `size` is given), mean and deviation from its metadata, else torchvision's, which is
- * said in the notes. */
+ * (unless `size` is given), mean and deviation from its metadata, else torchvision's. The notes say
+ * so, and what was done to the names, and that a head is new. */
 struct weights_request {
     const char *model, *attention, *weights;
     struct weights_rules rules;
@@ -53,6 +55,10 @@ enum status session_open_weights(struct session *session, const struct weights_r
 enum status session_init_weights(struct session *session, const char *scheme, uint64_t seed);
 
 void session_close(struct session *session);
+
+/* The first class that has another name in the metadata of the weights than in the data, -1 when
+ * there is none or one of the two has no names. Both have as many classes. */
+int session_class_difference(const struct session *session);
 
 /* Adds a line to the notes. */
 void session_note(struct session *session, const char *format, ...)

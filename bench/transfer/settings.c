@@ -60,6 +60,8 @@ static const struct setting_field fields[] = {
     {"seed", "N", "decides the split, the order, the augmentation and the initial weights",
      SETTING_SEED, PLACE(seed)},
     {"impl", "NAME", "implementation: naive, openblas or onednn", SETTING_TEXT, PLACE(impl)},
+    {"fuse", "on|off", "fused operations where the implementation offers them", SETTING_SWITCH,
+     PLACE(fuse), .words = {"on", "off"}},
     {"threads", "N", "threads; 0: all that this process may use", SETTING_INT, PLACE(threads), 0,
      1024},
 };

@@ -1,7 +1,10 @@
 /* What all verbs share in reading their command line: see options.h. */
 #include "bench/verbs/options.h"
 
+#include "bench/net/safetensors.h"
+
 #include <errno.h>
+#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -219,4 +222,14 @@ enum status option_size(const char *option, const char *text, int low, int high,
     TRY(option_int(option, copy, low, high, h));
     *w = *h;
     return cross ? option_int(option, cross + 1, low, high, w) : OK;
+}
+
+void option_shown(const char *text, char *out, size_t size)
+{
+    json_t *sound = json_string(text); /* NULL when it is not UTF-8 */
+    safetensors_printable(text, out, size);
+    for (; !sound && *out; out++)
+        if ((unsigned char)*out >= 0x80)
+            *out = '?';
+    json_decref(sound);
 }

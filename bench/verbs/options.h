@@ -61,4 +61,8 @@ enum status option_ints(const char *option, const char *text, int low, int high,
 /* "224" or "224x160": height and width, each in a range. */
 enum status option_size(const char *option, const char *text, int low, int high, int *h, int *w);
 
+/* `text`, which may come from anywhere (a file name), fit to be printed: control characters, and
+ * every byte beyond ASCII when it is not UTF-8, become '?'; cut to `size`. */
+void option_shown(const char *text, char *out, size_t size);
+
 #endif

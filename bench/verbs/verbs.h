@@ -5,6 +5,7 @@
 
 int verb_doctor(int argc, char **argv);
 int verb_describe(int argc, char **argv);
+int verb_inspect(int argc, char **argv);
 int verb_predict(int argc, char **argv);
 int verb_eval(int argc, char **argv);
 int verb_train(int argc, char **argv);

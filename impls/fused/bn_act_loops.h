@@ -12,6 +12,9 @@
 #include "impls/fused/bn_act_part.h"
 
 #include <string.h>
+#ifdef __SSE__
+#include <xmmintrin.h>
+#endif
 
 enum { STATISTICS_ROWS = 8, SUMS_ROWS = 4 };
 
@@ -82,18 +85,48 @@ static void statistics(const struct bn_part *p)
 
 /* ---- forward ---- */
 
-static void forward(const struct bn_part *p)
+static void forward_row(const struct bn_part *p, size_t row, float *y)
 {
     const float *mean = p->mean, *scale = p->scale, *shift = p->shift, floor = p->floor;
-    for (size_t r = 0; r < p->rows; r++) {
-        const float *x = row_of(&p->x, r), *shortcut = row_of(&p->shortcut, r);
-        float *y = row_of(&p->y, r);
+    const float *x = row_of(&p->x, row), *shortcut = row_of(&p->shortcut, row);
 #pragma omp simd
-        for (size_t i = 0; i < p->columns; i++) {
-            float v = ((x[i] - mean[i]) * scale[i] + shift[i]) + shortcut[i];
-            y[i] = v <= floor ? floor : v;
-        }
+    for (size_t i = 0; i < p->columns; i++) {
+        float v = ((x[i] - mean[i]) * scale[i] + shift[i]) + shortcut[i];
+        y[i] = v <= floor ? floor : v;
     }
+}
+
+/* Writes a row without reading its cache lines first. Vectors of four are enough: the processor
+ * gathers whole lines. */
+static void stream_row(const float *from, size_t columns, float *to)
+{
+    size_t i = 0;
+#ifdef __SSE__
+    for (; i + 4 <= columns; i += 4)
+        _mm_stream_ps(to + i, _mm_loadu_ps(from + i));
+#endif
+    for (; i < columns; i++)
+        to[i] = from[i];
+}
+
+/* Streamed stores are not ordered with others: to be called before another thread may look. */
+static void stream_end(void)
+{
+#ifdef __SSE__
+    _mm_sfence();
+#endif
+}
+
+static void forward(const struct bn_part *p)
+{
+    float row[BN_COLUMNS];
+    for (size_t r = 0; r < p->rows; r++) {
+        forward_row(p, r, p->stream ? row : row_of(&p->y, r));
+        if (p->stream)
+            stream_row(row, p->columns, row_of(&p->y, r));
+    }
+    if (p->stream)
+        stream_end();
 }
 
 /* ---- backward ---- */
@@ -171,12 +204,11 @@ static void sums(const struct bn_part *p)
         sums_run(p, r, p->rows - r < BN_RUN ? p->rows - r : BN_RUN);
 }
 
-static void backward_row(const struct bn_part *p, size_t row)
+static void backward_row(const struct bn_part *p, size_t row, float *dx)
 {
     const float *mean = p->mean, *scale = p->scale, *shift = p->shift, *slope = p->slope;
     const float *x = row_of(&p->x, row), *y = row_of(&p->y, row), *dy = row_of(&p->dy, row);
     const float *old = row_of(&p->old_dx, row), floor = p->floor;
-    float *dx = row_of(&p->dx, row);
 #pragma omp simd
     for (size_t i = 0; i < p->columns; i++) {
         float g = y[i] <= floor ? 0.0f : dy[i];
@@ -187,13 +219,18 @@ static void backward_row(const struct bn_part *p, size_t row)
 /* Row by row, because dshortcut may be dx (x + bn(x)): then it is added to what was just written. */
 static void backward(const struct bn_part *p)
 {
+    float row[BN_COLUMNS];
     for (size_t r = 0; r < p->rows; r++) {
         if (p->dx.data)
-            backward_row(p, r);
+            backward_row(p, r, p->stream ? row : row_of(&p->dx, r));
+        if (p->dx.data && p->stream)
+            stream_row(row, p->columns, row_of(&p->dx, r));
         if (p->dshortcut.data)
             mask_row(row_of(&p->y, r), row_of(&p->dy, r), row_of(&p->old_dshortcut, r), p->floor,
                      p->columns, row_of(&p->dshortcut, r));
     }
+    if (p->stream)
+        stream_end();
 }
 
 const struct bn_loops BN_LOOPS = {

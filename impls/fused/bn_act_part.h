@@ -6,6 +6,7 @@
 #ifndef IMPLS_FUSED_BN_ACT_PART_H
 #define IMPLS_FUSED_BN_ACT_PART_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum {
@@ -30,6 +31,8 @@ struct bn_part {
     const float *origin; /* the map's first row: statistics are taken relative to it */
     double *sum[2];      /* added to */
     float floor;         /* 0 with a relu, else -infinity */
+    bool stream;         /* y and dx go past the caches: they are 64-byte aligned in every row, and
+                            too large to be found there again */
 };
 
 /* g is the gradient that passes the relu: dy where y > floor, else 0. */
