@@ -83,7 +83,7 @@ $(PROGRAM): $(B)/bench/main.o $(LIBOBJ)
 	@echo "  link $@"
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
 
-$(B)/%.o: %.c $(B)/build_info.h | check-packages
+$(B)/%.o: %.c | check-packages $(B)/build_info.h
 	$(Q)mkdir -p $(@D)
 	$(if $(Q),@echo "  cc $<")
 	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<

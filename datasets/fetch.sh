@@ -51,7 +51,9 @@ download() {
     file://*) cp "${1#file://}" "$2" ;;
     *)
         if command -v curl >/dev/null 2>&1; then
-            curl --fail --location --retry 3 --continue-at - --output "$2" "$1"
+            curl --fail --location --retry 3 --continue-at - --output "$2" "$1" && return 0
+            [ $? = 33 ] || return 1 # 33: this server cannot go on in the middle
+            curl --fail --location --retry 3 --output "$2" "$1"
         elif command -v wget >/dev/null 2>&1; then
             wget --continue --tries=4 --output-document="$2" "$1"
         else
@@ -62,21 +64,21 @@ download() {
     esac
 }
 
-# Whether an archive is what its publisher says; tells why not.
+# Whether file $1 is what its publisher says of this data set; tells why not.
 is_right() {
-    archive=$1 bytes=$2 kind=${3%%:*} due=${3#*:}
-    got=$(size_of "$archive")
+    kind=${sum%%:*}
+    got=$(size_of "$1")
     if [ "$got" != "$bytes" ]; then
-        complain "$archive has $got bytes, $bytes were expected"
+        complain "$1 has $got bytes, $bytes were expected"
         return 1
     fi
-    got=$(digest "$kind" "$archive")
+    got=$(digest "$kind" "$1")
     if [ -z "$got" ]; then
-        complain "neither ${kind}sum nor openssl is installed: $archive cannot be checked"
+        complain "neither ${kind}sum nor openssl is installed: $1 cannot be checked"
         return 1
     fi
-    if [ "$got" != "$due" ]; then
-        complain "$archive has the $kind sum $got, $due was expected"
+    if [ "$got" != "${sum#*:}" ]; then
+        complain "$1 has the $kind sum $got, ${sum#*:} was expected"
         return 1
     fi
 }
@@ -102,7 +104,7 @@ unpack() {
 obtain() {
     archive=$to/downloads/${url##*/}
     if [ -f "$archive" ]; then
-        is_right "$archive" "$bytes" "$sum" && return 0
+        is_right "$archive" && return 0
         complain "remove $archive to have it fetched anew"
         return 1
     fi
@@ -116,7 +118,7 @@ obtain() {
             return 1
         fi
     fi
-    if ! is_right "$part" "$bytes" "$sum"; then
+    if ! is_right "$part"; then
         rm -f "$part"
         complain "it was removed: $url does not give what its publisher describes"
         return 1

@@ -173,16 +173,21 @@ static void test_a_diverging_run_says_where(void **state)
 static void test_unwritable_destinations(void **state)
 {
     struct bed *bed = *state;
+    size_t size;
     command_need();
     fixture_write(&bed->folder, "file", "x", 1);
-    command_refused(1, "nowhere/w", "folder", "%s --data %s --steps 1 --save %s", run_line,
-                    bed->data, bed_path(bed, "nowhere/w"));
-    command_refused(1, bed->folder.dir, "folder", "%s --data %s --steps 1 --save %s", run_line,
-                    bed->data, bed->folder.dir);
-    command_refused(1, "file/w", "", "%s --data %s --steps 1 --save %s", run_line, bed->data,
-                    bed_path(bed, "file/w"));
-    command_refused(1, "nowhere/c", "folder", "%s --data %s --steps 1 --checkpoint %s", run_line,
-                    bed->data, bed_path(bed, "nowhere/c"));
+    static const struct {
+        const char *option, *name, *expected;
+    } bad[] = {{"--save", "nowhere/w", "folder"},       {"--save", "", "folder"},
+               {"--save", "file/w", "cannot"},          {"--checkpoint", "nowhere/c", "folder"},
+               {"--checkpoint", "file/c", "cannot"}};
+    for (int i = 0; i < 5; i++)
+        command_refused(1, bad[i].name, bad[i].expected,
+                        "%s --data %s --impl %s --steps 1 --print-losses 1 %s %s", run_line,
+                        bed->data, impls[0]->name, bad[i].option, bed_path(bed, bad[i].name));
+    uint8_t *now = fixture_read(&bed->folder, "file", &size);
+    assert_int_equal(size, 1);
+    free(now);
 }
 
 /* A disk that fills up (here: a limit of 4 KiB a file) leaves the old weights and checkpoint whole,

@@ -112,31 +112,21 @@ enum status evaluate(struct session *session, const struct image_list *list, int
     return status;
 }
 
-/* Logits of the first `limit` test images on one implementation; out: limit x classes, owned by
- * the caller. */
-static enum status logits_on(const struct train_settings *settings, const char *weights,
-                             const char *impl, int limit, float **out, int *n, int *classes)
+/* Logits of the first `limit` test images of a session's data on one implementation; out: n x
+ * classes, owned by the caller. */
+static enum status logits_on(struct session *session, const struct train_settings *settings,
+                             const char *weights, const char *impl, int limit, float **out)
 {
-    struct session session = {0};
     struct weights_request request = {.model = settings->model, .attention = settings->attention,
                                       .weights = weights, .size = settings->size};
+    struct image_list list = session->split.list[PART_TEST];
     struct evaluation ignored;
-    enum status status = session_open_impl(&session, impl, settings->threads);
-    session.compose = !settings->fuse;
-    if (status == OK)
-        status = session_open_data(&session, settings->data, settings->seed);
-    if (status == OK)
-        status = session_open_weights(&session, &request);
-    if (status == OK) {
-        struct image_list list = session.split.list[PART_TEST];
-        list.n = list.n < limit ? list.n : limit;
-        *n = list.n;
-        *classes = session.model.classes;
-        *out = memory_alloc((size_t)list.n * (size_t)*classes * sizeof **out);
-        status = *out ? evaluate(&session, &list, 64, &ignored, NULL, *out) : ERR_MEMORY;
-    }
-    session_close(&session);
-    return status;
+    TRY(session_open_impl(session, impl, settings->threads));
+    session->compose = !settings->fuse;
+    TRY(session_open_weights(session, &request));
+    list.n = list.n < limit ? list.n : limit;
+    *out = memory_alloc((size_t)list.n * (size_t)session->model.classes * sizeof **out);
+    return *out ? evaluate(session, &list, 64, &ignored, NULL, *out) : ERR_MEMORY;
 }
 
 static int argmax(const float *x, int n)
@@ -162,21 +152,25 @@ enum status evaluate_agreement(const struct train_settings *settings, const char
                                int limit, int impl_count, const char *const *impl_names,
                                int *disagree, double *max_logit_diff)
 {
+    struct session session = {0};
     float *first = NULL;
-    enum status status = OK;
-    int n = 0, classes = 0;
+    enum status status = session_open_data(&session, settings->data, settings->seed);
     for (int i = 0; i < impl_count && status == OK; i++) {
         float *logits = NULL;
+        int n = session.split.list[PART_TEST].n < limit ? session.split.list[PART_TEST].n : limit;
         disagree[i] = 0;
         max_logit_diff[i] = 0;
-        status = logits_on(settings, weights, impl_names[i], limit, &logits, &n, &classes);
+        status = logits_on(&session, settings, weights, impl_names[i], limit, &logits);
         if (status == OK && first)
-            disagree[i] = count_disagreements(first, logits, n, classes, &max_logit_diff[i]);
+            disagree[i] = count_disagreements(first, logits, n, session.model.classes,
+                                              &max_logit_diff[i]);
+        session_close_network(&session);
         if (i == 0)
             first = logits;
         else
             memory_free(logits);
     }
     memory_free(first);
+    session_close(&session);
     return status;
 }

@@ -204,15 +204,23 @@ enum status session_init_weights(struct session *session, const char *scheme, ui
     return OK;
 }
 
-void session_close(struct session *session)
+void session_close_network(struct session *session)
 {
     drop_net(session);
+    if (session->ctx)
+        session->impl->close(session->ctx);
+    session->impl = NULL;
+    session->ctx = NULL;
+    metadata_free(&session->metadata);
+    memset(&session->metadata, 0, sizeof session->metadata);
+}
+
+void session_close(struct session *session)
+{
+    session_close_network(session);
     split_free(&session->split);
     if (session->has_data)
         dataset_close(&session->data);
-    if (session->ctx)
-        session->impl->close(session->ctx);
-    metadata_free(&session->metadata);
     memset(session, 0, sizeof *session);
 }
 

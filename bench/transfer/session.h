@@ -56,6 +56,9 @@ enum status session_init_weights(struct session *session, const char *scheme, ui
 
 void session_close(struct session *session);
 
+/* Closes implementation and network alone; data and split stay open for others. */
+void session_close_network(struct session *session);
+
 /* The first class that has another name in the metadata of the weights than in the data, -1 when
  * there is none or one of the two has no names. Both have as many classes. */
 int session_class_difference(const struct session *session);

@@ -193,6 +193,8 @@ static enum status run(struct options *o)
         status = fail(ERR_USAGE, "--resume needs --checkpoint FILE");
     if (status == OK && o->save)
         status = atomic_file_check(o->save);
+    if (status == OK && o->checkpoint)
+        status = atomic_file_check(o->checkpoint);
     if (status == OK)
         status = train_run(&o->settings, &io, result);
     if (status == OK && result->diverged)

@@ -245,7 +245,7 @@ static enum status forward(const struct op_plan *plan, const struct op_args *arg
     call.whole.y = map_of(&call, &args->dst);
     call.whole.shortcut = map_of(&call, has_shortcut(call.desc) ? &args->src[1] : NULL);
     call.whole.origin = args->src[0].data;
-    call.whole.stream = bn_layout_streams(&call.bn->layout, &call.whole.y, 2);
+    call.whole.stream = bn_layout_streams(&call.bn->layout, &call.whole.y);
 #pragma omp parallel if (threads > 1)
     forward_share(&call, (struct bn_share){omp_get_thread_num(), omp_get_num_threads()});
     if (uses_batch(call.desc)) {
@@ -272,7 +272,7 @@ static void set_backward(struct call *call)
     w->old_dshortcut = map_of(call, args->add_diff_src & 2 ? &diff[1] : NULL);
     if (needs_sums(d) && !(args->add_diff_src & 2))
         w->masked = w->dshortcut;
-    w->stream = !(args->add_diff_src & 1) && bn_layout_streams(&call->bn->layout, &w->dx, 3);
+    w->stream = !(args->add_diff_src & 1) && bn_layout_streams(&call->bn->layout, &w->dx);
     if (uses_batch(d))
         bn_channels_spread(&call->bn->layout, call->kept.mean, call->factors.mean);
 }

@@ -28,9 +28,9 @@ size_t bn_layout_sums(const struct bn_layout *l);
 /* Threads that are worth waking. */
 int bn_layout_threads(const struct bn_layout *l);
 
-/* Whether a pass over `maps` maps is to write `to` past the caches: together they are too large for
- * the last-level cache, and every row starts a cache line. */
-bool bn_layout_streams(const struct bn_layout *l, const struct bn_map *to, int maps);
+/* Whether a pass is to write the map past the caches: it is too large to be found there again, and
+ * every row starts a cache line. */
+bool bn_layout_streams(const struct bn_layout *l, const struct bn_map *to);
 
 /* One thread of those that run an operation together. */
 struct bn_share {
