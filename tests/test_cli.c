@@ -17,23 +17,37 @@ enum { VERBS = sizeof verbs / sizeof verbs[0] };
 
 /* ---- every verb ---- */
 
+static void check_help(const char *verb)
+{
+    struct command c;
+    command_ok(&c, "%s --help", verb);
+    assert_non_null(strstr(c.out, "Usage: cbam-bench "));
+    assert_non_null(strstr(c.out, verb));
+    assert_string_equal(c.err, "");
+    command_free(&c);
+}
+
+/* Every verb that the program lists, and at least those known here, has help of its own. */
 static void test_help(void **state)
 {
     struct command c;
+    int listed = 0;
     (void)state;
     command_need();
     command_ok(&c, "--help");
+    assert_string_equal(c.err, "");
     for (int i = 0; i < VERBS; i++)
         assert_non_null(strstr(c.out, verbs[i]));
-    assert_string_equal(c.err, "");
-    command_free(&c);
-    for (int i = 0; i < VERBS; i++) {
-        command_ok(&c, "%s --help", verbs[i]);
-        assert_non_null(strstr(c.out, "Usage: cbam-bench "));
-        assert_non_null(strstr(c.out, verbs[i]));
-        assert_string_equal(c.err, "");
-        command_free(&c);
+    for (char *rest, *line = strtok_r(c.out, "\n", &rest); line;
+         line = strtok_r(NULL, "\n", &rest)) {
+        char verb[32];
+        if (strncmp(line, "  ", 2) != 0 || sscanf(line, "%31s", verb) != 1)
+            continue;
+        check_help(verb);
+        listed++;
     }
+    assert_true(listed >= VERBS);
+    command_free(&c);
 }
 
 static void test_version(void **state)
@@ -67,11 +81,13 @@ static void test_unknown_options_and_words(void **state)
     (void)state;
     command_need();
     for (int i = 0; i < VERBS; i++) {
-        const char *sub = strcmp(verbs[i], "study") == 0 ? "run " : "";
-        command_refused(2, verbs[i], "'--nonsense'", "%s %s--nonsense", verbs[i], sub);
-        if (!sub[0])
+        bool takes_words = strcmp(verbs[i], "study") == 0 || strcmp(verbs[i], "predict") == 0;
+        command_refused(2, verbs[i], "'--nonsense'", "%s %s--nonsense", verbs[i],
+                        strcmp(verbs[i], "study") == 0 ? "run " : "");
+        if (!takes_words)
             command_refused(2, verbs[i], "'stray'", "%s stray", verbs[i]);
     }
+    command_refused(2, "study", "'stray'", "study stray");
 }
 
 /* ---- describe ---- */
@@ -307,7 +323,7 @@ static void write_input(struct bed *bed, const char *name, int n, int c, int h, 
     float *data = calloc(count + 1, sizeof *data);
     assert_non_null(data);
     for (size_t i = 0; i < count; i++)
-        data[i] = (float)(i % 17) / 8 - 1;
+        data[i] = (float)(i * i % 37) / 18 - 1;
     support_ok(npy_write(bed_path(bed, name), 4, dim, data));
     free(data);
 }
@@ -322,15 +338,44 @@ static void predict(struct bed *bed, const char *input, const char *options, str
     support_ok(npy_read(out, bed_path(bed, "y")));
 }
 
+/* Logits of the file's N,C,H,W images, put into the network's pixels by hand. */
+static void check_logits(struct bed *bed, const struct npy_array *x, const struct npy_array *y)
+{
+    struct session session = {0};
+    struct program *program;
+    const struct weights_request request = {.model = "resnet20:width=0.25", .attention = "cbam",
+                                            .weights = bed_path(bed, "w"), .height = x->dim[2],
+                                            .size = x->dim[3], .seed = 1};
+    support_ok(session_open_impl(&session, impls[0]->name, 1));
+    support_ok(session_open_weights(&session, &request));
+    const struct program_request compile = {.impl = session.impl, .ctx = session.ctx,
+                                            .net = session.inference, .batch = x->dim[0]};
+    support_ok(program_compile(&program, &compile));
+    float *pixels = program_input(program, 0).data;
+    for (int n = 0, pixel_count = x->dim[2] * x->dim[3]; n < x->dim[0]; n++)
+        for (int c = 0; c < 3; c++)
+            for (int p = 0; p < pixel_count; p++)
+                pixels[(n * pixel_count + p) * 3 + c] = x->data[(n * 3 + c) * pixel_count + p];
+    support_ok(program_forward(program));
+    const float *logits = program_output(program, 0).data;
+    for (size_t i = 0; i < y->count; i++)
+        assert_true(fabsf(logits[i] - y->data[i]) < 1e-4f * (1 + fabsf(logits[i])));
+    program_free(program);
+    session_close(&session);
+}
+
 /* Logits of N images of any size, the same on each implementation and at each batch size. */
 static void test_predict(void **state)
 {
     struct bed *bed = *state;
     command_need();
     json_decref(train_in(bed, "--steps 8"));
-    write_input(bed, "x", 5, 3, 14, 9);
+    write_input(bed, "x.npy", 5, 3, 14, 9);
     struct npy_array first, other;
-    predict(bed, "x", "", &first);
+    support_ok(npy_read(&other, bed_path(bed, "x.npy")));
+    predict(bed, "x.npy", "", &first);
+    check_logits(bed, &other, &first);
+    npy_release(&other);
     assert_int_equal(first.ndim, 2);
     assert_int_equal(first.dim[0], 5);
     assert_int_equal(first.dim[1], TINY_CLASSES);
@@ -338,7 +383,7 @@ static void test_predict(void **state)
         char options[96];
         snprintf(options, sizeof options, "--impl %s --batch %d %s", impls[k / 2]->name, 1 + k % 3,
                  k % 2 ? "--no-fuse" : "");
-        predict(bed, "x", options, &other);
+        predict(bed, "x.npy", options, &other);
         assert_int_equal(other.count, first.count);
         for (size_t i = 0; i < first.count; i++)
             assert_true(fabsf(first.data[i] - other.data[i]) < 1e-4f * (1 + fabsf(first.data[i])));
@@ -361,25 +406,26 @@ static void test_predict_refuses(void **state)
     size_t size;
     command_need();
     json_decref(train_in(bed, "--steps 1"));
-    write_input(bed, "x", 1, 3, 12, 12);
-    write_input(bed, "grey", 2, 1, 12, 12);
-    write_input(bed, "none", 0, 3, 12, 12);
-    support_ok(npy_write(bed_path(bed, "flat"), 2, flat, numbers));
-    uint8_t *x = fixture_read(&bed->folder, "x", &size);
-    fixture_write(&bed->folder, "cut", x, size - 4);
+    write_input(bed, "x.npy", 1, 3, 12, 12);
+    write_input(bed, "grey.npy", 2, 1, 12, 12);
+    write_input(bed, "none.npy", 0, 3, 12, 12);
+    support_ok(npy_write(bed_path(bed, "flat.npy"), 2, flat, numbers));
+    uint8_t *x = fixture_read(&bed->folder, "x.npy", &size);
+    fixture_write(&bed->folder, "cut.npy", x, size - 4);
     free(x);
-    refuse_input(bed, "grey", "3 channels");
-    refuse_input(bed, "none", "no image");
-    refuse_input(bed, "flat", "N,C,H,W");
-    refuse_input(bed, "cut", "");
-    refuse_input(bed, "absent", "opened");
-    refuse_input(bed, "w", "");
+    refuse_input(bed, "grey.npy", "3 channels");
+    refuse_input(bed, "none.npy", "no image");
+    refuse_input(bed, "flat.npy", "N,C,H,W");
+    refuse_input(bed, "cut.npy", "");
+    refuse_input(bed, "absent.npy", "No such file");
+    fixture_write(&bed->folder, "text.npy", "no numbers", 10);
+    refuse_input(bed, "text.npy", "");
     command_refused(1, "nowhere/y", "folder", "predict %s --weights %s --input %s --output %s", net,
-                    bed_path(bed, "w"), bed_path(bed, "x"), bed_path(bed, "nowhere/y"));
+                    bed_path(bed, "w"), bed_path(bed, "x.npy"), bed_path(bed, "nowhere/y"));
     command_refused(1, bed_path(bed, "absent"), "",
                     "predict %s --weights %s --input %s --output %s", net, bed_path(bed, "absent"),
-                    bed_path(bed, "x"), bed_path(bed, "y"));
-    command_refused(2, "--input", "needed", "predict %s --weights %s", net, bed_path(bed, "w"));
+                    bed_path(bed, "x.npy"), bed_path(bed, "y"));
+    command_refused(2, ".npy", "needed", "predict %s --weights %s", net, bed_path(bed, "w"));
     command_refused(2, "--batch", "whole", "predict --batch none");
     assert_int_not_equal(access(bed_path(bed, "y"), F_OK), 0);
 }

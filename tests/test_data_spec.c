@@ -49,7 +49,7 @@ static void spec_refusals(void **state)
 {
     static const char *const bad[][3] = {
         {"", "unknown data set ''", "fashion-mnist"},
-        {"mnist", "unknown data set 'mnist'", "cifar10:DIR, idx:DIR"},
+        {"mnist", "unknown data set 'mnist'", "cifar10:DIR, cifar100:DIR, idx:DIR"},
         {"folders:x", "unknown data set 'folders'", "idx:DIR, folder:DIR"},
         {"folder", "needs its directory", "folder:DIR"},
         {"folder:size=32", "before its options", "folder:DIR:size=32"},

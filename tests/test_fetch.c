@@ -1,11 +1,11 @@
-/* datasets/fetch.sh without a network: the list, the dry run, and whole ways from an archive on disk
- * to an unpacked data set, or to a refusal that leaves nothing behind. Runs from the checkout's root,
- * as `make test` does. */
+/* datasets/fetch.sh without a network: the list, the dry run, and whole ways from an archive on
+ * disk to an unpacked data set, or to a refusal that leaves nothing behind. Runs from the
+ * checkout's root, as `make test` does. */
 #include "tests/dataset_fixture.h"
 
 #include "tests/command.h"
 
-/* Runs the script; fails unless it exits with `status` and says `expected` in one of its streams. */
+/* Runs the script; fails unless it exits with `status` and says `expected` somewhere. */
 static void fetch(int status, const char *expected, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -60,8 +60,8 @@ static void publish(const struct fixture *f, const char *kind, const char *sum, 
     else
         snprintf(fixed, sizeof fixed, "sum=$(%ssum < tiny.tar.gz | cut -d' ' -f1)", kind);
     shell("cd '%s/web' && %s && size=%d && { [ $size != 0 ] || size=$(wc -c < tiny.tar.gz); } && "
-          "echo \"# a comment\ntiny tiny-set $size %s:$sum file://%s/web/tiny.tar.gz idx:tiny-set\" "
-          "> ../list.txt", f->dir, fixed, bytes, kind, f->dir);
+          "echo \"# a comment\ntiny tiny-set $size %s:$sum file://%s/web/tiny.tar.gz idx:tiny-set\""
+          " > ../list.txt", f->dir, fixed, bytes, kind, f->dir);
 }
 
 static void the_list_has_what_is_promised(void **state)
@@ -130,7 +130,7 @@ static void nothing_is_overwritten(void **state)
     assert_true(is_there(f, "data/tiny-set/train.bin"));
 }
 
-/* Nothing whose size or checksum is wrong is unpacked, and it does not stay to be taken for good. */
+/* Nothing whose size or checksum is wrong is unpacked, nor does it stay to be taken for good. */
 static void wrong_archives_are_refused(void **state)
 {
     const struct fixture *f = *state;
@@ -144,7 +144,7 @@ static void wrong_archives_are_refused(void **state)
     shell("cp '%s/web/tiny.tar.gz' '%s/data/downloads/tiny.tar.gz'", f->dir, f->dir);
     fetch(1, "to have it fetched anew", "--sources '%s/list.txt' --to '%s/data' tiny", f->dir,
           f->dir);
-    assert_true(is_there(f, "data/downloads/tiny.tar.gz")); /* someone brought it: it is theirs */
+    assert_true(is_there(f, "data/downloads/tiny.tar.gz")); /* someone's own */
     assert_false(is_there(f, "data/tiny-set"));
     publish(f, "sha256", NULL, 0);
     shell("rm '%s/web/tiny.tar.gz' '%s/data/downloads/tiny.tar.gz'", f->dir, f->dir);

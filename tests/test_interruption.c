@@ -176,9 +176,10 @@ static void test_unwritable_destinations(void **state)
     size_t size;
     command_need();
     fixture_write(&bed->folder, "file", "x", 1);
+    assert_int_equal(mkdir(bed_path(bed, "sub"), 0700), 0);
     static const struct {
         const char *option, *name, *expected;
-    } bad[] = {{"--save", "nowhere/w", "folder"},       {"--save", "", "folder"},
+    } bad[] = {{"--save", "nowhere/w", "folder"},       {"--save", "sub", "folder"},
                {"--save", "file/w", "cannot"},          {"--checkpoint", "nowhere/c", "folder"},
                {"--checkpoint", "file/c", "cannot"}};
     for (int i = 0; i < 5; i++)

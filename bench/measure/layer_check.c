@@ -2,6 +2,7 @@
 #include "bench/measure/layer_check.h"
 
 #include "bench/measure/layer_fused.h"
+#include "bench/measure/layer_weighted.h"
 #include "impls/base/random.h"
 
 #include <math.h>
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SPOTS = 64 };
+enum { SPOTS = 64, LEAST_SPOTS = 8, TERMS_MOST = 1 << 26 };
 
 /* One round of checking: which operands, and how strictly results are judged. */
 struct round {
@@ -49,6 +50,19 @@ static size_t spot(const struct round *round, int i, size_t count)
     return random_below(stream, (uint64_t)i, (uint32_t)count);
 }
 
+static void check_element(const struct round *round, const char *name, const float *data,
+                          size_t at, struct layer_sum due, struct layer_verdict *verdict)
+{
+    double error = fabs((double)data[at] - due.value);
+    double bound = round->exact ? 0 : 1e-5 * due.size;
+    if (!(error <= bound))
+        reject(verdict, "%s element %zu is %.9g where %.9g is due", name, at, (double)data[at],
+               due.value);
+    if (!round->exact && due.size > 0)
+        note_error(verdict, error / due.size);
+    verdict->elements++;
+}
+
 typedef bool truth(const struct layer_operands *operands, size_t index, struct layer_sum *sum);
 
 static void check_spots(const struct round *round, const char *name, const float *data,
@@ -59,20 +73,35 @@ static void check_spots(const struct round *round, const char *name, const float
         struct layer_sum due;
         if (!tell(round->operands, at, &due))
             return;
-        double error = fabs((double)data[at] - due.value);
-        double bound = round->exact ? 0 : 1e-5 * due.size;
-        if (!(error <= bound))
-            reject(verdict, "%s element %zu is %.9g where %.9g is due", name, at, (double)data[at],
-                   due.value);
-        if (!round->exact && due.size > 0)
-            note_error(verdict, error / due.size);
+        check_element(round, name, data, at, due, verdict);
     }
+}
+
+/* Elements of the gradients of weights: fewer where each is a sum over millions of pixels. */
+static void check_param_spots(const struct round *round, const struct layer_run *run,
+                              struct layer_verdict *verdict)
+{
+    const struct layer_operands *o = round->operands;
+    size_t terms = layer_weighted_terms(&o->desc);
+    int spots = terms * SPOTS <= TERMS_MOST ? SPOTS : (int)(TERMS_MOST / terms);
+    spots = spots < LEAST_SPOTS ? LEAST_SPOTS : spots;
+    for (int p = 0; p < o->params; p++)
+        for (int i = 0; i < spots && run->param[p].grad; i++) {
+            size_t at = spot(round, i, run->param[p].count);
+            struct layer_sum due;
+            char name[40];
+            if (!layer_weighted_diff_param(o, p, at, &due))
+                return;
+            snprintf(name, sizeof name, "diff_%s", o->info[p].name);
+            check_element(round, name, run->param[p].grad, at, due, verdict);
+        }
 }
 
 static void check_identity(const struct round *round, const struct layer_identity *identity,
                            struct layer_verdict *verdict)
 {
     double error = fabs(identity->left.value - identity->right.value);
+    verdict->identities++;
     double bound = round->exact ? 0 : 1e-5 * (identity->left.size + identity->right.size);
     if (!(error <= bound))
         reject(verdict, "%s does not hold: %.9g and %.9g", identity->name, identity->left.value,
@@ -140,6 +169,7 @@ static void check_alone(const struct round *round, struct layer_run *run,
                         struct layer_verdict *verdict)
 {
     const struct layer_operands *o = round->operands;
+    verdict->elements = verdict->identities = 0;
     enum status status = layer_run_forward(run);
     if (status == OK && o->pass == PASS_BWD)
         status = layer_run_backward(run);
@@ -154,6 +184,7 @@ static void check_alone(const struct round *round, struct layer_run *run,
     if (o->pass == PASS_BWD) {
         check_spots(round, "diff_src0", run->args.diff_src[0].data, tensor_count(&o->desc.src[0]),
                     layer_truth_diff_src, verdict);
+        check_param_spots(round, run, verdict);
         check_identities(round, run, verdict);
     }
     check_params(run, verdict);
@@ -191,6 +222,7 @@ static void compare(const struct round *round, const struct layer_run *run,
 {
     double bound = round->operands->pass == PASS_FWD ? 1e-5 : 1e-4;
     struct layer_output a, b;
+    verdict->like = reference->impl->name;
     for (int i = 0; layer_run_output(run, i, &a) && layer_run_output(reference, i, &b); i++) {
         if (round->exact)
             compare_exactly(&a, &b, reference->impl->name, verdict);
@@ -215,12 +247,20 @@ static void check_round(const struct round *round, struct layer_run *runs, int c
     }
 }
 
-void layer_check(struct layer_operands *operands, struct layer_run *runs, int count,
-                 uint64_t seed, struct layer_verdict *verdicts)
+/* Starts the verdicts, and the first round of an operation that is exact on integers. */
+static struct round start(const struct layer_operands *operands, int count, uint64_t seed,
+                          struct layer_verdict *verdicts)
 {
     struct round round = {.operands = operands, .exact = layer_is_exact(operands), .seed = seed};
     for (int i = 0; i < count; i++)
         verdicts[i] = (struct layer_verdict){.ok = true, .exact = round.exact};
+    return round;
+}
+
+void layer_check(struct layer_operands *operands, struct layer_run *runs, int count,
+                 uint64_t seed, struct layer_verdict *verdicts)
+{
+    struct round round = start(operands, count, seed, verdicts);
     if (round.exact) {
         layer_operands_fill(operands, FILL_INTEGERS, seed);
         check_round(&round, runs, count, verdicts);
@@ -228,4 +268,60 @@ void layer_check(struct layer_operands *operands, struct layer_run *runs, int co
     round.exact = false;
     layer_operands_fill(operands, FILL_REALS, seed);
     check_round(&round, runs, count, verdicts);
+}
+
+/* Makes a run and checks it alone; false, with the reason in the verdict, when it is not right. */
+static bool check_candidate(const struct round *round, struct layer_candidate *candidate,
+                            struct layer_run *run, struct layer_verdict *verdict)
+{
+    if (layer_run_make(run, candidate->impl, candidate->ctx, round->operands) != OK) {
+        reject(verdict, "%s", fail_text());
+        return false;
+    }
+    snprintf(candidate->how, sizeof candidate->how, "%s", run->plan.how);
+    layer_run_reset(run);
+    check_alone(round, run, verdict);
+    return verdict->ok;
+}
+
+/* The first run that is right stays, with its outputs alone, for the others to be compared with. */
+static void check_round_in_turn(const struct round *round, struct layer_candidate *candidates,
+                                int count, struct layer_verdict *verdicts)
+{
+    struct layer_run reference = {.impl = NULL}, run;
+    for (int i = 0; i < count; i++) {
+        bool first = !reference.impl;
+        struct layer_run *mine = first ? &reference : &run;
+        bool right = check_candidate(round, &candidates[i], mine, &verdicts[i]);
+        if (right && first) {
+            layer_run_rest(&reference);
+            continue;
+        }
+        if (right)
+            compare(round, &run, &reference, &verdicts[i]);
+        layer_run_free(mine);
+    }
+    layer_run_free(&reference);
+}
+
+void layer_check_in_turn(struct layer_operands *operands, struct layer_candidate *candidates,
+                         int count, uint64_t seed, struct layer_verdict *verdicts)
+{
+    struct round round = start(operands, count, seed, verdicts);
+    if (round.exact) {
+        layer_operands_fill(operands, FILL_INTEGERS, seed);
+        check_round_in_turn(&round, candidates, count, verdicts);
+    }
+    round.exact = false;
+    layer_operands_fill(operands, FILL_REALS, seed);
+    check_round_in_turn(&round, candidates, count, verdicts);
+}
+
+void layer_verdict_print(const struct layer_verdict *verdict, char *text, size_t size)
+{
+    snprintf(text, size, "%d elements by definition, %d identities", verdict->elements,
+             verdict->identities);
+    size_t used = strlen(text);
+    if (verdict->like && used < size)
+        snprintf(text + used, size - used, ", all outputs as %s", verdict->like);
 }

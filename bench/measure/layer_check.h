@@ -10,7 +10,13 @@ struct layer_verdict {
     bool exact;        /* judged on integers as well, without any tolerance */
     double error;      /* on reals: the largest of the relative errors that were looked at */
     char message[256]; /* why it is not ok: output, element, what stands there, what is due */
+    int elements;      /* compared with the definition, of all outputs, in the last round */
+    int identities;    /* that were looked at */
+    const char *like;  /* implementation with which all outputs were compared; NULL: none */
 };
+
+/* "64 elements by definition, 2 identities, all outputs as naive": how a verdict was reached. */
+void layer_verdict_print(const struct layer_verdict *verdict, char *text, size_t size);
 
 /* Checks `count` runs of the same operands; verdicts[count]. Runs the pass on integers where that
  * is exact, then on reals, and each time compares
@@ -18,8 +24,8 @@ struct layer_verdict {
  *     of absolute terms; on integers exactly;
  *   - dst of fused operations as a whole with the composition (layer_fused.h), and their gradients
  *     with its derivative in one direction;
- *   - in a backward pass the identities of layer_truth.h, and drawn elements of the gradient where
- *     there is none;
+ *   - in a backward pass the identities of layer_truth.h, and drawn elements of the gradients of
+ *     weights, of what they multiply, and of sources where there is no identity;
  *   - parameters with what they were, unless batch statistics are taken;
  *   - every output with that of the first run that is right so far: relative 2-norm at most 1e-5
  *     forward, 1e-4 backward; on integers bit for bit.
@@ -27,5 +33,18 @@ struct layer_verdict {
  * filled with reals. A run that reports a failure is not ok. */
 void layer_check(struct layer_operands *operands, struct layer_run *runs, int count,
                  uint64_t seed, struct layer_verdict *verdicts);
+
+/* An implementation to be checked, opened. */
+struct layer_candidate {
+    const struct impl *impl;
+    struct impl_ctx *ctx;
+    char how[96]; /* filled in: how its plan said it would run */
+};
+
+/* The same checks, but runs are made one after the other and freed again, so that only two hold
+ * memory at once (layer_run_memory()): for operands as large as a training batch. A run that cannot
+ * be made is not ok. */
+void layer_check_in_turn(struct layer_operands *operands, struct layer_candidate *candidates,
+                         int count, uint64_t seed, struct layer_verdict *verdicts);
 
 #endif

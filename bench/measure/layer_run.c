@@ -85,10 +85,12 @@ void layer_operands_free(struct layer_operands *operands)
     memset(operands, 0, sizeof *operands);
 }
 
+/* Every number depends on its own index alone, so threads change nothing. */
 static void fill(float *data, size_t count, enum layer_fill how, uint64_t seed, const char *name,
                  int slot)
 {
     struct random_stream stream = {seed, random_mix(random_name(name), (uint64_t)slot)};
+#pragma omp parallel for schedule(static) if (count > 10000)
     for (size_t i = 0; i < count; i++)
         data[i] = how == FILL_INTEGERS ? (float)(int)random_below(stream, i, 5) - 2
                                        : 2 * random_uniform(stream, i) - 1;
@@ -210,6 +212,27 @@ void layer_run_free(struct layer_run *run)
     memory_free(args->save);
     memory_free(args->scratch);
     memset(run, 0, sizeof *run);
+}
+
+void layer_run_rest(struct layer_run *run)
+{
+    plan_release(&run->plan);
+    memory_free(run->args.save);
+    memory_free(run->args.scratch);
+    run->args.save = run->args.scratch = NULL;
+}
+
+double layer_run_memory(const struct op_desc *desc, enum layer_pass pass, int runs)
+{
+    struct op_param_info info[OP_MAX_PARAM];
+    double source = 0, params = 0, dst = (double)tensor_count(&desc->dst);
+    int count = op_params(desc, info);
+    for (int i = 0; i < op_sources(desc->kind); i++)
+        source += (double)tensor_count(&desc->src[i]);
+    for (int i = 0; i < count; i++)
+        params += (double)info_count(&info[i]);
+    double outputs = pass == PASS_FWD ? dst + params : dst + source + 2 * params;
+    return (source + dst + params + runs * outputs) * sizeof(float);
 }
 
 static bool is_statistic(const struct op_param_info *info)

@@ -57,6 +57,14 @@ enum status layer_run_forward(struct layer_run *run);
 enum status layer_run_backward(struct layer_run *run);
 void layer_run_free(struct layer_run *run);
 
+/* Keeps outputs and frees what only a further pass would need; layer_run_free() still has to
+ * follow. */
+void layer_run_rest(struct layer_run *run);
+
+/* Bytes that `runs` runs of an operation hold at once, operands included; scratch memory of the
+ * implementation apart. */
+double layer_run_memory(const struct op_desc *desc, enum layer_pass pass, int runs);
+
 /* The outputs of the operands' pass: dst and the running statistics written in training, or the
  * gradients. False when there is no output number i. */
 struct layer_output {

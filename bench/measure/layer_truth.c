@@ -1,6 +1,8 @@
 /* Results from the definition: see layer_truth.h. */
 #include "bench/measure/layer_truth.h"
 
+#include "bench/measure/layer_weighted.h"
+
 #include <math.h>
 
 /* Place of an element in a dense NHWC map. */
@@ -362,7 +364,7 @@ bool layer_truth_diff_src(const struct layer_operands *operands, size_t index,
         sum->value = dy * (share - wanted);
         sum->size = fabs(dy) * (share * (1 + fabs(x) + fabs(all)) + wanted);
     } else {
-        return false;
+        return layer_weighted_diff_src(o, index, sum);
     }
     return true;
 }

@@ -21,7 +21,8 @@ bool layer_is_exact(const struct layer_operands *operands);
 bool layer_truth_dst(const struct layer_operands *operands, size_t index, struct layer_sum *sum);
 
 /* Element `index` of the gradient of source 0, for the operations that are neither linear nor
- * homogeneous (batchnorm, sigmoid, softmax_xent). False for all others: see below. */
+ * homogeneous (batchnorm, sigmoid, softmax_xent), and for convolution and linear. False for all
+ * others: see below. Gradients of weights are layer_weighted.h. */
 bool layer_truth_diff_src(const struct layer_operands *operands, size_t index,
                           struct layer_sum *sum);
 

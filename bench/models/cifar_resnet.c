@@ -29,7 +29,7 @@ int cifar_resnet_build(struct net *net, const struct model_spec *spec, int depth
     x = net_relu(net, net_batchnorm(net, "bn1", x));
     for (int stage = 0; stage < 3; stage++) {
         int out = model_width(spec, 16 << stage);
-        net->stage = stage + 1;
+        net_stage(net, (depth - 2) / 6, "layer%d", stage + 1);
         for (int i = 0; i < (depth - 2) / 6; i++) {
             snprintf(scope, sizeof scope, "layer%d.%d", stage + 1, i);
             net_push(net, scope);

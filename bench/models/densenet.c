@@ -43,7 +43,10 @@ static int add_transition(struct net *net, int x, int number)
 static int add_block(struct net *net, const struct model_spec *spec, int x, int block)
 {
     char scope[32];
-    net->stage = block + 1;
+    if (block < 3)
+        net_stage(net, blocks[block], "features.denseblock%d, transition%d", block + 1, block + 1);
+    else
+        net_stage(net, blocks[block], "features.denseblock4, norm5");
     snprintf(scope, sizeof scope, "denseblock%d", block + 1);
     net_push(net, scope);
     for (int i = 0; i < blocks[block]; i++)

@@ -90,7 +90,7 @@ int resnet_build(struct net *net, const struct model_spec *spec, int depth)
     int x = add_stem(net, spec, net->input);
     int channels = model_width(spec, 64);
     for (int stage = 0; stage < 4; stage++) {
-        net->stage = stage + 1;
+        net_stage(net, v->blocks[stage], "layer%d", stage + 1);
         x = add_stage(net, spec, x, v, stage, &channels);
     }
     if (spec->attention.place == PLACE_HEAD)

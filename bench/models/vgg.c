@@ -58,14 +58,24 @@ static int add_classifier(struct net *net, const struct model_spec *spec, int x)
     return net_linear(net, "classifier.6", x, spec->classes);
 }
 
+/* Begins a stage: its layers by their names, the last one's with the hidden layers of the
+ * classifier, which stand between it and the head. */
+static void begin_stage(struct net *net, const struct model_spec *spec, int stage, bool bn,
+                        int index)
+{
+    int convolutions = stages[stage][2] ? 3 : 2;
+    bool classifier = stage == 4 && !spec->small_stem;
+    net_stage(net, convolutions, "features.%d-%d%s", index,
+              index + convolutions * (bn ? 3 : 2) - 1, classifier ? ", classifier.0-5" : "");
+}
+
 int vgg_build(struct net *net, const struct model_spec *spec, int variant)
 {
     int x = net->input, index = 0;
     for (int stage = 0; stage < 5; stage++) {
-        net->stage = stage + 1;
+        begin_stage(net, spec, stage, variant == VGG16_BN, index);
         x = add_stage(net, spec, x, stage, variant == VGG16_BN, &index);
     }
-    net->stage = 5;
     return spec->small_stem ? model_head(net, spec, x, "classifier")
                             : add_classifier(net, spec, x);
 }

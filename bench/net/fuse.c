@@ -156,6 +156,16 @@ static void count_readers(struct fusion *f)
         f->readers[f->net->features]++;
 }
 
+/* Where the gates of composed sites are in the new network. */
+static void map_gates(struct net *out, const int *map)
+{
+    for (int i = 0; i < out->site_count; i++) {
+        int *gates[2] = {&out->sites[i].channel_gate, &out->sites[i].spatial_gate};
+        for (int g = 0; g < 2; g++)
+            *gates[g] = *gates[g] == NO_NODE ? NO_NODE : map[*gates[g]];
+    }
+}
+
 static struct net *emit(const struct fusion *f, int *map)
 {
     struct net *out = net_sharing_sites(f->net);
@@ -170,8 +180,11 @@ static struct net *emit(const struct fusion *f, int *map)
             node.src[s] = node.src[s] == NO_NODE ? NO_NODE : map[node.src[s]];
         map[id] = net_append(out, &node);
     }
-    if (!out)
+    if (!out || out->error != OK) {
+        net_free(out);
         return NULL;
+    }
+    map_gates(out, map);
     out->input = map[f->net->input];
     out->output = map[f->net->output];
     out->features = f->net->features == NO_NODE ? NO_NODE : map[f->net->features];

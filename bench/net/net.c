@@ -3,6 +3,7 @@
 
 #include "bench/net/attention.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,18 @@ void net_pop(struct net *net)
 {
     CHECK(net->depth > 0);
     net->depth--;
+}
+
+void net_stage(struct net *net, int blocks, const char *name, ...)
+{
+    va_list args;
+    CHECK(net->stage_count < NET_STAGES);
+    struct net_stage *stage = &net->stages[net->stage_count++];
+    stage->blocks = blocks;
+    va_start(args, name);
+    vsnprintf(stage->name, sizeof stage->name, name, args);
+    va_end(args);
+    net->stage = net->stage_count;
 }
 
 /* "scope.scope.name" into text; an empty name leaves the scope alone. */

@@ -7,7 +7,7 @@
 #include "bench/net/params.h"
 #include "impls/ops.h"
 
-enum { NET_NAME = 80, NET_SCOPES = 8, NO_NODE = -1 };
+enum { NET_NAME = 80, NET_SCOPES = 8, NET_STAGES = 8, NO_NODE = -1 };
 
 enum node_type { NODE_INPUT, NODE_OP, NODE_ATTENTION };
 
@@ -34,6 +34,13 @@ struct net_site {
     int channel_gate, spatial_gate; /* node ids in a lowered network, NO_NODE where absent */
 };
 
+/* A stage of a network, numbered from 1: what top:K of transfer learning counts. Stage 0 is the
+ * stem. */
+struct net_stage {
+    char name[NET_NAME]; /* its layers: "layer1" */
+    int blocks;
+};
+
 struct net {
     struct params *params;          /* owned; shared with lowered copies */
     bool owns_params;
@@ -41,6 +48,8 @@ struct net {
     int count, capacity;
     struct net_site *sites;
     int site_count;
+    struct net_stage stages[NET_STAGES]; /* as the builder names them; lowered copies have none */
+    int stage_count;
     int input, output;              /* node ids */
     int features;                   /* id of the value that enters the head's last linear layer */
     char scope[NET_SCOPES][NET_NAME / 2];
@@ -57,6 +66,10 @@ void net_free(struct net *net);
 /* Name scopes: net_push(net, "layer1.0") ... net_pop(net). */
 void net_push(struct net *net, const char *scope);
 void net_pop(struct net *net);
+
+/* Begins the next stage: what is added from now on belongs to it. `name`: its layers, for people. */
+void net_stage(struct net *net, int blocks, const char *name, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Builders: append a node and return its id. After a failure (impossible shape, no memory) they
  * return NO_NODE, and net->error and fail_text() tell why; a caller checks once, at the end.

@@ -53,7 +53,7 @@ static int compare_params(const struct params *params, const struct safetensors 
     int refused = 0;
     for (int i = 0; i < params->count; i++) {
         const struct net_param *param = params->list[i];
-        const struct safetensors_tensor *tensor = weights_find(file, &report->names, param->name);
+        const struct safetensors_tensor *tensor = weights_find(file, &report->names, param);
         if (rules->new_head && param->part == PART_HEAD)
             continue;
         if (!tensor) {
@@ -85,7 +85,7 @@ static enum status compare_file(const struct params *params, const struct safete
         return fail(ERR_MEMORY, "%s: out of memory for its names", file->path);
     for (int i = 0; i < params->count; i++) {
         const struct safetensors_tensor *tensor =
-            weights_find(file, &report->names, params->list[i]->name);
+            weights_find(file, &report->names, params->list[i]);
         if (tensor)
             used[tensor - file->tensors] = true;
     }
@@ -123,7 +123,7 @@ static enum status copy_values(struct params *params, const struct safetensors *
 {
     for (int i = 0; i < params->count; i++) {
         struct net_param *param = params->list[i];
-        const struct safetensors_tensor *tensor = weights_find(file, names, param->name);
+        const struct safetensors_tensor *tensor = weights_find(file, names, param);
         if (!tensor || (rules->new_head && param->part == PART_HEAD))
             continue;
         TRY(safetensors_copy_f32(file, tensor, param->p.data, param->p.count));

@@ -23,16 +23,16 @@ struct weights_names {
     bool dotted;                 /* DenseNet's old spelling */
 };
 
-/* The spelling under which most names of the network are in the file; nothing before them in
- * doubt. ERR_FORMAT when old and new spelling are mixed: such a file is not read at all. */
+/* The spelling under which most names of the network are in the file; of equals, that with the
+ * fewest words in front. ERR_FORMAT when old and new spelling are mixed: such a file is not read at all. */
 enum status weights_names_find(const struct params *params, const struct safetensors *file,
                                struct weights_names *names);
 
-/* The file's tensor for the network's `name`: with the prefix, else without it (a head beside a
- * wrapped backbone); NULL when there is none. */
+/* The file's tensor for a parameter: its name with the prefix, of a head else without it (a head
+ * may stand beside a wrapped backbone); NULL when there is none. */
 const struct safetensors_tensor *weights_find(const struct safetensors *file,
                                               const struct weights_names *names,
-                                              const char *name);
+                                              const struct net_param *param);
 
 struct weights_report {
     int loaded, missing, unexpected, mismatched;

@@ -35,10 +35,12 @@ static const struct safetensors_tensor *find(const struct safetensors *file, con
 
 const struct safetensors_tensor *weights_find(const struct safetensors *file,
                                               const struct weights_names *names,
-                                              const char *name)
+                                              const struct net_param *param)
 {
-    const struct safetensors_tensor *tensor = find(file, names->prefix, names->dotted, name);
-    return tensor || !names->prefix[0] ? tensor : find(file, "", names->dotted, name);
+    const struct safetensors_tensor *tensor =
+        find(file, names->prefix, names->dotted, param->name);
+    bool beside = !tensor && names->prefix[0] && param->part == PART_HEAD;
+    return beside ? find(file, "", names->dotted, param->name) : tensor;
 }
 
 /* Names of the network that the file has behind a prefix, in either spelling. */

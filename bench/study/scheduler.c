@@ -38,9 +38,13 @@ static int64_t ms_since(int64_t start_ns)
 
 /* ---- what there is to do ---- */
 
+/* Sources, every arm without a number, and all top:K. */
 static int kind_of(const struct cell *cell)
 {
-    return cell->role == ROLE_SOURCE ? ARM_COUNT : (int)cell->settings.transfer;
+    if (cell->role == ROLE_SOURCE)
+        return ARM_COUNT;
+    return transfer_top(cell->settings.transfer) > 0 ? ARM_COUNT + 1
+                                                     : (int)cell->settings.transfer;
 }
 
 static bool has_waiting_followers(const struct scheduler *s, int source)

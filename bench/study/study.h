@@ -39,7 +39,7 @@ struct study {
     struct train_settings source;
     char source_attention[STUDY_TEXT_MAX]; /* "same": as the target; else what every source has */
     int arm_count;
-    struct train_settings arms[ARM_COUNT]; /* .transfer says which */
+    struct train_settings arms[STUDY_LIST_MAX]; /* .transfer says which */
 
     int threads; /* of a cell */
     int jobs;    /* cells at once; 0: processors / threads */

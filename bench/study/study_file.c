@@ -98,7 +98,7 @@ static void make_schema(struct schema *s)
         CYAML_FIELD_MAPPING_PTR("source", MAYBE, struct yaml_study, source, s->source),
         CYAML_FIELD_MAPPING_PTR("target", TEXT, struct yaml_study, target, s->target),
         CYAML_FIELD_SEQUENCE("transfer", TEXT, struct yaml_study, transfer, &s->arm_entry, 1,
-                             ARM_COUNT),
+                             STUDY_LIST_MAX),
         CYAML_FIELD_INT("seeds", CYAML_FLAG_OPTIONAL, struct yaml_study, seeds),
         CYAML_FIELD_SEQUENCE("seed-list", MAYBE, struct yaml_study, seed_list, &int_entry, 1,
                              STUDY_SEEDS_MAX),

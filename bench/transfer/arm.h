@@ -6,7 +6,8 @@
 #include "bench/net/net.h"
 #include "bench/transfer/train.h"
 
-/* Marks every parameter of the network trainable or fixed. ERR_USAGE when nothing is left. */
+/* Marks every parameter of the network trainable or fixed. ERR_USAGE when nothing is left, and when
+ * the network has fewer stages than top:K asks for: the message lists what it has. */
 enum status arm_apply(struct params *params, enum transfer_arm arm);
 
 /* Whether the arm starts from a source's weights (then the head is new). */
@@ -14,6 +15,9 @@ bool arm_needs_source(enum transfer_arm arm);
 
 /* Whether the arm works on features computed once. */
 bool arm_caches(enum transfer_arm arm);
+
+/* Stages of the network that the parameters belong to: K of top:K goes from 1 to this. */
+int arm_stages(const struct params *params);
 
 /* The values of a lowered network that cross from its fixed part (nodes that no trainable
  * parameter influences) into the rest: node ids, ascending, into `ids` (at most `most`). Returns

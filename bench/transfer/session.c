@@ -91,7 +91,7 @@ static int classes_in_file(const struct net *net, const struct safetensors *file
     int classes = 0;
     for (int i = 0; i < net->params->count; i++) {
         const struct net_param *param = net->params->list[i];
-        const struct safetensors_tensor *tensor = weights_find(file, names, param->name);
+        const struct safetensors_tensor *tensor = weights_find(file, names, param);
         if (param->part == PART_HEAD && param->ndim == 2 && tensor && tensor->ndim == 2 &&
             tensor->dim[0] <= INT32_MAX)
             classes = (int)tensor->dim[0];

@@ -21,8 +21,8 @@ static const struct setting_field fields[] = {
      PLACE(init)},
     {"scheme", "NAME", "initialisation of a random network; the model's own by default",
      SETTING_TEXT, PLACE(scheme), .optional = true},
-    {"transfer", "ARM", "what trains: scratch, frozen, frozen+attention, finetune", SETTING_ARM,
-     PLACE(transfer)},
+    {"transfer", "ARM", "what trains: scratch, frozen, frozen+attention, finetune, top:K",
+     SETTING_ARM, PLACE(transfer)},
     {"keep-head", "on|off", "keep the head of the weights file when the classes agree",
      SETTING_SWITCH, PLACE(keep_head), .words = {"on", "off"}},
     {"data", "DATA", "data set: fashion-mnist:classes=0-4:per-class=50, cifar10:DIR, folder:DIR, "

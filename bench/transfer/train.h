@@ -9,11 +9,22 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum transfer_arm { ARM_SCRATCH, ARM_FROZEN, ARM_FROZEN_ATTENTION, ARM_FINETUNE, ARM_COUNT };
+enum transfer_arm {
+    ARM_SCRATCH,
+    ARM_FROZEN,
+    ARM_FROZEN_ATTENTION,
+    ARM_FINETUNE,
+    ARM_COUNT,   /* of the arms above, which have no number */
+    ARM_TOP = 16 /* top:K is ARM_TOP + K: the head and the last K stages train */
+};
+enum { ARM_TOP_MAX = 9 }; /* the largest K there is a name for; a network says what it has */
 
-/* Name of an arm ("frozen+attention") and back; ERR_USAGE lists the names. */
+/* Name of an arm ("frozen+attention", "top:2") and back; ERR_USAGE lists the names. */
 const char *transfer_name(enum transfer_arm arm);
 enum status transfer_parse(const char *text, enum transfer_arm *arm);
+
+/* K of top:K; 0 for every other arm. */
+int transfer_top(enum transfer_arm arm);
 
 /* Everything that decides a run's numbers. Plain values: printed, hashed and stored by name
  * (train_settings_json). Text fields are as given on the command line. */

@@ -217,6 +217,7 @@ static enum status print_table(const struct work *work)
                                                : "torchvision's rule: the weights file has none");
         table_meta(work->table, "preprocessing", picture_rule_json(&work->inputs.rule));
     }
+    table_meta(work->table, "failed", json_integer(work->inputs.failed));
     table_meta(work->table, "model", json_string(work->session.model.text));
     table_meta(work->table, "attention", json_string(work->session.model.attention.text));
     table_meta(work->table, "impl", json_string(work->session.impl->name));
@@ -228,12 +229,14 @@ static enum status report(const struct work *work)
 {
     const int shape[2] = {work->done_count, work->session.model.classes};
     bool whole = work->inputs.failed == 0;
+    if (work->done_count == 0)
+        return OK; /* what was wrong with each picture has been said */
     if (work->o->output && whole)
         TRY(npy_write(work->o->output, 2, shape, work->logits));
     if (work->o->output && !whole)
         fprintf(stderr, "cbam-bench predict: %s is not written: its rows would not be those of "
                 "the pictures given\n", work->o->output);
-    if (work->o->dump && work->done_count > 0)
+    if (work->o->dump)
         TRY(write_gates(work));
     network_options_say(&work->o->network, &work->session);
     if (work->inputs.is_npy && work->o->output) {
@@ -241,14 +244,16 @@ static enum status report(const struct work *work)
                 work->session.impl->name, work->o->output);
         return OK;
     }
-    return work->done_count > 0 ? print_table(work) : OK;
+    return print_table(work);
 }
 
 static enum status run(struct options *o, bool *all)
 {
     struct work work = {.o = o};
-    if (!o->network.request.weights || o->path_count == 0)
-        return fail(ERR_USAGE, "--weights FILE and at least one picture or .npy file are needed");
+    if (o->path_count == 0)
+        return fail(ERR_USAGE, "--input FILE is needed: pictures, or one .npy file");
+    if (!o->network.request.weights)
+        return fail(ERR_USAGE, "--weights FILE is needed (for '%s')", o->paths[0]);
     enum status status = open_work(o, &work);
     if (status == OK)
         status = predict_all(&work);

@@ -215,8 +215,9 @@ int verb_train(int argc, char **argv)
 {
     struct argp_option keys[MOST_OPTIONS];
     const struct argp argp = {keys, parse, NULL,
-                              "One training run. With --transfer frozen, frozen+attention or "
-                              "finetune it starts from --init FILE.", NULL, NULL, NULL};
+                              "One training run. With --transfer frozen, frozen+attention, "
+                              "finetune or top:K (the head and the last K stages; `describe` "
+                              "lists the stages) it starts from --init FILE.", NULL, NULL, NULL};
     static struct options o;
     list_keys(keys);
     train_defaults(&o.settings);

@@ -1,0 +1,282 @@
+/* What a fresh process of the regression check answers: see child.h. */
+#include "bench/regress/child.h"
+
+#include "bench/measure/percentile.h"
+#include "bench/regress/accuracy.h"
+#include "bench/regress/planted.h"
+#include "bench/regress/subject.h"
+#include "bench/report/provenance.h"
+#include "impls/base/threads.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__has_include)
+#if __has_include(<valgrind/callgrind.h>)
+#include <valgrind/callgrind.h>
+#define HAVE_CALLGRIND
+#endif
+#endif
+
+static json_t *number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *without_time(const char *state)
+{
+    return json_pack("{s:s, s:s}", "state", state, "reason", fail_text());
+}
+
+/* ---- key ---- */
+
+/* Flags that change the code: all but those that begin with -W. */
+static void drop_warnings(char *flags)
+{
+    char *to = flags;
+    for (const char *word = flags; *word; word += strspn(word, " ")) {
+        size_t length = strcspn(word, " ");
+        if (strncmp(word, "-W", 2) != 0) {
+            if (to > flags)
+                *to++ = ' ';
+            memmove(to, word, length);
+            to += length;
+        }
+        word += length;
+    }
+    *to = '\0';
+}
+
+json_t *child_key(void)
+{
+    struct provenance made;
+    provenance_fill(&made);
+    drop_warnings(made.flags);
+    json_t *key = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s}", "protocol", CHILD_PROTOCOL,
+                            "compiler", made.compiler, "flags", made.flags, "glibc", made.libc,
+                            "cpu", made.cpu, "commit", made.commit);
+    for (int i = 0; key && impls[i]; i++) {
+        char version[160] = "";
+        impls[i]->version(version, sizeof version);
+        json_object_set_new(key, impls[i]->name, json_string(version));
+    }
+    return key;
+}
+
+/* ---- one case, open ---- */
+
+struct opened {
+    const struct impl *impl;
+    struct impl_ctx *ctx;
+    struct regress_case subject;
+    enum regress_pass pass;
+    struct regress_subject ready;
+};
+
+/* ERR_UNSUPPORTED: this build does not have it. */
+static enum status understand(struct opened *o, const struct child_question *question)
+{
+    struct regress_list none = {0};
+    struct regress_targets targets;
+    o->impl = impl_find(question->impl);
+    if (!o->impl || regress_case_parse(&o->subject, question->subject) != OK)
+        return fail(ERR_UNSUPPORTED, "%.700s", fail_text());
+    none = (struct regress_list){.list = &o->subject, .count = 1};
+    TRY(regress_targets_make(&targets, &none, &o->impl, 1, NULL));
+    bool found = false;
+    for (int i = 0; i < targets.count; i++)
+        if (strcmp(regress_pass_name(targets.list[i].pass), question->pass) == 0) {
+            o->pass = targets.list[i].pass;
+            found = true;
+        }
+    regress_targets_free(&targets);
+    return found ? OK : fail(ERR_UNSUPPORTED, "%s does not offer it", question->impl);
+}
+
+/* A fused operation may lack a plan for some form; a primitive may not. */
+static enum status planned(const struct opened *o, enum status status)
+{
+    bool optional = !o->subject.network && o->subject.desc.kind >= OP_PRIMITIVES;
+    return status == ERR_UNSUPPORTED && !optional ? fail(ERR_LIBRARY, "%.700s", fail_text())
+                                                  : status;
+}
+
+static enum status open_case(struct opened *o, const struct child_question *question, bool check)
+{
+    TRY(understand(o, question));
+    TRY(threads_set(question->threads));
+    TRY(o->impl->open(&o->ctx));
+    enum status status =
+        regress_subject_make(&o->ready, &o->subject, o->impl, o->ctx, o->pass, check);
+    if (status != OK) {
+        regress_subject_free(&o->ready);
+        o->impl->close(o->ctx);
+    }
+    return planned(o, status);
+}
+
+static void close_case(struct opened *o)
+{
+    regress_subject_free(&o->ready);
+    o->impl->close(o->ctx);
+}
+
+static json_t *no_answer(enum status status)
+{
+    return without_time(status == ERR_UNSUPPORTED ? "absent" : "failed");
+}
+
+json_t *child_check(const struct child_question *question)
+{
+    struct opened *o = calloc(1, sizeof *o);
+    json_t *answer = NULL;
+    enum status status = o ? open_case(o, question, true) : ERR_MEMORY;
+    if (o && status == OK) {
+        answer = json_pack("{s:s, s:s, s:o, s:o}", "state", "ok", "how", o->ready.how, "error",
+                           number(o->ready.error), "results", sketch_json(&o->ready.results));
+        close_case(o);
+    } else if (o) {
+        answer = no_answer(status);
+        if (answer && o->ready.how[0])
+            json_object_set_new(answer, "how", json_string(o->ready.how));
+    }
+    free(o);
+    return answer;
+}
+
+/* ---- time ---- */
+
+static json_t *series_json(const struct sample_series *series, const char *how)
+{
+    struct sample_summary summary;
+    if (sample_summarise(series, &summary) != OK || series->n < 1)
+        return without_time("failed");
+    json_t *samples = json_array();
+    for (int i = 0; i < series->n; i++)
+        json_array_append_new(samples, json_real(series->ms[i]));
+    double calls = (double)series->n * series->repeats;
+    return json_pack("{s:s, s:s, s:o, s:f, s:f, s:f, s:i, s:b}", "state", "ok", "how", how, "ms",
+                     samples, "median_ms", summary.median, "min_ms", summary.min, "cpu_ms",
+                     1e3 * series->cpu_seconds / calls, "repeats", series->repeats, "steady",
+                     series->steady);
+}
+
+static json_t *time_target(const struct sample_target *target, const struct child_question *question,
+                           const char *how)
+{
+    struct sample_series series = {0};
+    json_t *answer = sample_rounds(target, 1, &question->sample, &series) == OK
+                         ? series_json(&series, how)
+                         : without_time("failed");
+    sample_free(&series);
+    return answer;
+}
+
+static json_t *time_case(struct opened *o, const struct child_question *question)
+{
+    char name[400];
+    struct planted planted = {.target = {regress_subject_run, &o->ready}};
+    snprintf(name, sizeof name, "%s %s %s", o->impl->name, question->pass, o->subject.text);
+    if (question->selftest && planted_share(name, &planted.share) != OK)
+        return without_time("failed");
+    struct sample_target slowed = {planted_run, &planted};
+    return time_target(planted.share > 0 ? &slowed : &planted.target, question, o->ready.how);
+}
+
+json_t *child_time(const struct child_question *question)
+{
+    struct opened *o = calloc(1, sizeof *o);
+    json_t *answer = NULL;
+    enum status status = o ? open_case(o, question, false) : ERR_MEMORY;
+    if (o && status == OK) {
+        answer = time_case(o, question);
+        close_case(o);
+    } else if (o) {
+        answer = no_answer(status);
+    }
+    free(o);
+    return answer;
+}
+
+json_t *child_control(const struct child_question *question)
+{
+    static const struct sample_target control = {control_run, NULL};
+    if (threads_set(1) != OK)
+        return without_time("failed");
+    return time_target(&control, question, "fixed loop");
+}
+
+/* ---- counts ---- */
+
+#ifdef HAVE_CALLGRIND
+
+static enum status count_call(struct regress_subject *ready, const char *pass)
+{
+    if (!RUNNING_ON_VALGRIND)
+        return fail(ERR_USAGE, "this process does not run under valgrind");
+    for (int warm = 0; warm < 2; warm++)
+        TRY(regress_subject_run(ready));
+    CALLGRIND_START_INSTRUMENTATION;
+    CALLGRIND_ZERO_STATS;
+    CALLGRIND_TOGGLE_COLLECT;
+    enum status status = regress_subject_run(ready);
+    CALLGRIND_TOGGLE_COLLECT;
+    CALLGRIND_DUMP_STATS_AT(pass);
+    CALLGRIND_STOP_INSTRUMENTATION;
+    return status;
+}
+
+#else
+
+static enum status count_call(struct regress_subject *ready, const char *pass)
+{
+    (void)ready, (void)pass;
+    return fail(ERR_USAGE, "built without valgrind/callgrind.h: package valgrind");
+}
+
+#endif
+
+static json_t *count_pass(const struct child_question *question)
+{
+    struct opened *o = calloc(1, sizeof *o);
+    json_t *answer = NULL;
+    enum status status = o ? open_case(o, question, true) : ERR_MEMORY;
+    if (o && status == OK) {
+        answer = count_call(&o->ready, question->pass) == OK
+                     ? json_pack("{s:s, s:s}", "state", "ok", "how", o->ready.how)
+                     : without_time("failed");
+        close_case(o);
+    } else if (o) {
+        answer = no_answer(status);
+    }
+    free(o);
+    return answer;
+}
+
+json_t *child_count(const struct child_question *question)
+{
+    json_t *answers = json_object();
+    for (int pass = 0; answers && pass < REGRESS_PASSES; pass++) {
+        struct child_question one = *question;
+        one.pass = regress_pass_name((enum regress_pass)pass);
+        json_t *answer = count_pass(&one);
+        const char *state = json_string_value(json_object_get(answer, "state"));
+        if (state && strcmp(state, "absent") == 0)
+            json_decref(answer);
+        else
+            json_object_set_new(answers, one.pass, answer);
+    }
+    return answers;
+}
+
+/* ---- accuracy ---- */
+
+json_t *child_accuracy(const struct child_question *question)
+{
+    struct accuracy_curve curve;
+    if (accuracy_train(question->impl, question->threads, &curve) != OK)
+        return without_time("failed");
+    return accuracy_curve_json(&curve);
+}

@@ -1,0 +1,50 @@
+/* What a fresh process of the regression check does: one question, answered by one JSON object.
+ * Both sides of a comparison answer it, each by its own build, so what is said here is a protocol:
+ * raise CHILD_PROTOCOL when an answer changes its meaning. Knows nothing of the other side.
+ *
+ * Answers about a case have "state": "ok", "failed" (with "reason") or "absent" (this build does not
+ * know the case or does not offer it; with "reason"). */
+#ifndef BENCH_REGRESS_CHILD_H
+#define BENCH_REGRESS_CHILD_H
+
+#include "bench/measure/sample.h"
+#include "bench/regress/case.h"
+
+#include <jansson.h>
+
+enum { CHILD_PROTOCOL = 1 };
+
+struct child_question {
+    const char *subject, *impl, *pass; /* as text: this build may not know them */
+    int threads;
+    struct sample_settings sample;
+    bool selftest; /* look at PLANTED_VARIABLE */
+};
+
+/* What made this build and what it runs on: "protocol", "compiler", "flags" (without those for
+ * warnings), "glibc", "cpu", "commit", and under the name of each implementation the version and
+ * kernel set of its library. All members but the first are texts. A new reference. */
+json_t *child_key(void);
+
+/* Each returns a new reference, or NULL when there is no memory. */
+
+/* Compares with the definition; beside the state "how", "error" and "results" (sketch_json()). */
+json_t *child_check(const struct child_question *question);
+
+/* Times: "how", "ms" (all samples, of one call each), "median_ms", "min_ms", "cpu_ms" (processor
+ * time of a call), "repeats", "steady". */
+json_t *child_time(const struct child_question *question);
+
+/* The same of the control kernel. */
+json_t *child_control(const struct child_question *question);
+
+/* Under callgrind started with --instr-atstart=no --collect-atstart=no: checks each pass of the
+ * case, then counts one steady call of it and dumps the count with the pass's name as its trigger.
+ * An object with one answer for each pass, "how" among them. `pass` is not looked at. */
+json_t *child_count(const struct child_question *question);
+
+/* The fixed training run of accuracy.h: "losses" of each step, "test_loss", "test_accuracy",
+ * "test_images". */
+json_t *child_accuracy(const struct child_question *question);
+
+#endif

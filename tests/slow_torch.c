@@ -1,0 +1,67 @@
+/* Whole networks with attention against PyTorch at 224 x 224 on every implementation: inference,
+ * loss, every gradient, running statistics. Of the millions of activations some are always so near
+ * to zero that single precision decides otherwise than double precision on which side they are, in
+ * PyTorch as here; that moves gradients by up to some per cent, so they are compared loosely here
+ * and strictly in test_torch.c, where no activation is that near. */
+#include "impls/base/threads.h"
+#include "tests/torch_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static const char *const fixtures[] = {"resnet18_cbam_224", "resnet50_cbam_224",
+                                       "resnet50_article_224"};
+enum { FIXTURES = sizeof fixtures / sizeof fixtures[0], MOST = 40 };
+
+struct way {
+    const char *fixture;
+    const struct impl *impl;
+    bool fused;
+    char name[96];
+};
+
+static void test_network(void **state)
+{
+    const struct way *way = *state;
+    struct torch_fixture f;
+    char text[TORCH_TEXT];
+    torch_open(&f, way->fixture, way->impl, way->fused, NULL);
+    if (way->fused && !net_case_is_fused(&f.c)) {
+        torch_close(&f);
+        print_message("skipped: the implementation fuses nothing\n");
+        skip();
+    }
+    f.tolerance.gradient = 0.1;
+    f.tolerance.median = 0.01;
+    bool good = torch_check_inference(&f, text) && torch_check_first_step(&f, text);
+    print_message("%s: worst logits %.1e, gradients %.1e (median %.1e), statistics %.1e, loss "
+                  "%.1e\n", way->name, f.worst[0], f.worst[1], f.median, f.worst[2], f.worst[3]);
+    if (!good)
+        fail_msg("%s", text);
+    torch_close(&f);
+}
+
+int main(int argc, char **argv)
+{
+    static struct way way[MOST];
+    static struct CMUnitTest test[MOST];
+    size_t count = 0;
+    (void)argc;
+    threads_startup(argv);
+    for (int k = 0; k < FIXTURES; k++)
+        for (int i = 0; impls[i]; i++)
+            for (int fused = 0; fused < 2; fused++) {
+                CHECK(count < MOST);
+                struct way *w = &way[count];
+                *w = (struct way){fixtures[k], impls[i], fused, ""};
+                snprintf(w->name, sizeof w->name, "%s/%s%s", fixtures[k], impls[i]->name,
+                         fused ? "/fused" : "");
+                test[count++] = (struct CMUnitTest){w->name, test_network, NULL, NULL, w};
+            }
+    return _cmocka_run_group_tests("networks against PyTorch, 224", test, count, NULL, NULL) != 0;
+}

@@ -1,0 +1,609 @@
+/* Weights that people have: other programs' names, other heads, metadata or none, attention put into
+ * them. Reports R20, R24, R25, R30, R31, R43 and R56 are in the names of tests. */
+#include "bench/net/weights.h"
+#include "bench/study/grid.h"
+#include "bench/transfer/metadata.h"
+#include "impls/base/memory.h"
+#include "impls/base/threads.h"
+#include "tests/network.h"
+#include "tests/support.h"
+
+#include <math.h>
+
+enum { MOST_TENSORS = 1024, NAME = 160 };
+
+/* ---- files under other names ---- */
+
+/* A weights file in memory whose names, tensors and metadata a test changes before it is written. */
+struct draft {
+    struct safetensors file;
+    struct safetensors_tensor tensors[2 * MOST_TENSORS];
+    char names[2 * MOST_TENSORS][NAME];
+    size_t count;
+    struct safetensors_pair pairs[32];
+    size_t pair_count;
+};
+
+static struct draft *draft_open(const char *path)
+{
+    struct draft *draft = calloc(1, sizeof *draft);
+    assert_non_null(draft);
+    support_ok(safetensors_open(&draft->file, path));
+    assert_true(draft->file.count <= MOST_TENSORS);
+    for (; draft->count < draft->file.count; draft->count++) {
+        draft->tensors[draft->count] = draft->file.tensors[draft->count];
+        snprintf(draft->names[draft->count], NAME, "%s", draft->file.tensors[draft->count].name);
+    }
+    for (; draft->pair_count < draft->file.metadata_count; draft->pair_count++)
+        draft->pairs[draft->pair_count] = draft->file.metadata[draft->pair_count];
+    return draft;
+}
+
+/* Puts a text before every name, except those that match the glob-free fragment `but` (NULL: none). */
+static void draft_prefix(struct draft *draft, const char *prefix, const char *but)
+{
+    for (size_t i = 0; i < draft->count; i++) {
+        char name[NAME];
+        if (but && strstr(draft->names[i], but))
+            continue;
+        memcpy(name, draft->names[i], NAME);
+        snprintf(draft->names[i], NAME, "%.40s%.110s", prefix, name);
+    }
+}
+
+/* Sets a metadata value, NULL: removes the key. */
+static void draft_metadata(struct draft *draft, const char *key, const char *value)
+{
+    size_t i = 0;
+    while (i < draft->pair_count && strcmp(draft->pairs[i].key, key) != 0)
+        i++;
+    if (!value) {
+        if (i < draft->pair_count)
+            draft->pairs[i] = draft->pairs[--draft->pair_count];
+        return;
+    }
+    draft->pairs[i] = (struct safetensors_pair){key, value};
+    draft->pair_count += i == draft->pair_count;
+}
+
+/* Writes it and gives it up. */
+static void draft_write(struct draft *draft, const char *path)
+{
+    for (size_t i = 0; i < draft->count; i++)
+        draft->tensors[i].name = draft->names[i];
+    support_ok(safetensors_write(path, draft->tensors, draft->count, draft->pairs,
+                                 draft->pair_count));
+    safetensors_close(&draft->file);
+    free(draft);
+}
+
+/* A fresh network of the settings as a file "w"; its path. */
+static const char *fresh(struct bed *bed, struct train_settings *s, const char *attention)
+{
+    support_settings(s, bed, attention);
+    support_save_fresh(s, bed_path(bed, "w"));
+    return bed_path(bed, "w");
+}
+
+static uint64_t hash_of(const struct train_settings *s, const char *weights, char *notes,
+                        size_t size)
+{
+    struct session session;
+    support_open(&session, s, weights, NULL);
+    assert_int_equal(session.loaded.loaded, session.net->params->count);
+    uint64_t hash = params_hash(session.net->params);
+    if (notes)
+        snprintf(notes, size, "%.1000s", session.notes);
+    session_close(&session);
+    return hash;
+}
+
+static enum status open_as(struct session *session, const struct train_settings *s,
+                           const char *weights)
+{
+    const struct weights_request request = {.model = s->model, .attention = s->attention,
+                                            .weights = weights, .seed = 1};
+    *session = (struct session){0};
+    return session_open_weights(session, &request);
+}
+
+static void refused_as(const struct train_settings *s, const char *weights, const char *fragment1,
+                       const char *fragment2)
+{
+    struct session session;
+    support_refused(open_as(&session, s, weights), ERR_FORMAT, fragment1, fragment2);
+    session_close(&session);
+}
+
+/* ---- prefixes ---- */
+
+static void test_prefixes_are_left_off_and_said(void **state)
+{
+    static const char *const prefixes[] = {"module.", "model.", "backbone.", "module.model.",
+                                           "model.backbone.", "_orig_mod.module."};
+    struct bed *bed = *state;
+    struct train_settings s;
+    char notes[1024];
+    const char *plain = fresh(bed, &s, "cbam"), *wrapped = bed_path(bed, "wrapped");
+    uint64_t expected = hash_of(&s, plain, notes, sizeof notes);
+    assert_null(strstr(notes, "in front of"));
+    for (int i = 0; i < 6; i++) {
+        struct draft *draft = draft_open(plain);
+        char said[64];
+        draft_prefix(draft, prefixes[i], NULL);
+        draft_write(draft, wrapped);
+        assert_true(hash_of(&s, wrapped, notes, sizeof notes) == expected);
+        snprintf(said, sizeof said, "'%s' in front", prefixes[i]);
+        assert_non_null(strstr(notes, said));
+    }
+}
+
+static void test_counters_of_batches_are_optional(void **state)
+{
+    struct bed *bed = *state;
+    struct train_settings s;
+    const int64_t seven = 7;
+    const char *plain = fresh(bed, &s, "cbam");
+    uint64_t expected = hash_of(&s, plain, NULL, 0);
+    for (int prefixed = 0; prefixed < 2; prefixed++) {
+        struct draft *draft = draft_open(plain);
+        draft_prefix(draft, "module.", NULL);
+        draft->tensors[draft->count] = (struct safetensors_tensor){.dtype = SAFETENSORS_I64,
+                                                                   .data = &seven};
+        snprintf(draft->names[draft->count++], NAME, "%sbn1.num_batches_tracked",
+                 prefixed ? "module." : "");
+        draft_write(draft, bed_path(bed, "counted"));
+        assert_true(hash_of(&s, bed_path(bed, "counted"), NULL, 0) == expected);
+    }
+}
+
+/* A head beside a wrapped backbone is found; nothing else is looked for without the prefix, so a
+ * file of which one half is wrapped is refused, and so is one that holds two networks. */
+static void test_prefixes_hide_nothing(void **state)
+{
+    struct bed *bed = *state;
+    struct train_settings s;
+    const char *plain = fresh(bed, &s, "none"), *other = bed_path(bed, "other");
+    uint64_t expected = hash_of(&s, plain, NULL, 0);
+    struct draft *draft = draft_open(plain);
+    draft_prefix(draft, "backbone.", "linear.");
+    draft_write(draft, other);
+    assert_true(hash_of(&s, other, NULL, 0) == expected);
+
+    draft = draft_open(plain);
+    draft_prefix(draft, "module.", "layer2.");
+    draft_write(draft, other);
+    refused_as(&s, other, "missing", "unexpected");
+
+    draft = draft_open(plain);
+    draft_prefix(draft, "student.", NULL);
+    draft_write(draft, other);
+    refused_as(&s, other, "loaded 0", "student.conv1.weight");
+
+    draft = draft_open(plain);
+    for (size_t i = 0, n = draft->count; i < n; i++, draft->count++) {
+        draft->tensors[draft->count] = draft->tensors[i];
+        snprintf(draft->names[draft->count], NAME, "module.%.140s", draft->names[i]);
+    }
+    draft_write(draft, other);
+    refused_as(&s, other, "missing 0", "module.conv1.weight");
+}
+
+/* R25: DenseNet's old names are taken as a whole or not at all. */
+static void test_R25_dotted_densenet_names(void **state)
+{
+    static const char *const old[] = {"norm1", "norm2", "conv1", "conv2"};
+    static const char *const dotted[] = {"norm.1", "norm.2", "conv.1", "conv.2"};
+    struct bed *bed = *state;
+    struct train_settings s;
+    char notes[1024];
+    support_settings(&s, bed, "none");
+    snprintf(s.model, sizeof s.model, "densenet121:stem=small:width=0.0625");
+    support_save_fresh(&s, bed_path(bed, "w"));
+    const char *plain = bed_path(bed, "w"), *other = bed_path(bed, "dotted");
+    uint64_t expected = hash_of(&s, plain, NULL, 0);
+    for (int mixed = 0; mixed < 2; mixed++) {
+        struct draft *draft = draft_open(plain);
+        int renamed = 0;
+        draft_prefix(draft, "module.", NULL);
+        for (size_t i = 0; i < draft->count; i++)
+            for (int k = 0; k < 4 && (!mixed || renamed < 7); k++) {
+                char *layer = strstr(draft->names[i], ".denselayer");
+                char *at = layer ? strstr(layer, old[k]) : NULL, rest[NAME];
+                if (!at)
+                    continue;
+                snprintf(rest, sizeof rest, "%s", at + strlen(old[k]));
+                sprintf(at, "%s%s", dotted[k], rest);
+                renamed++;
+            }
+        assert_int_equal(renamed, mixed ? 7 : 58 * 10); /* 2 x 4 of a norm, 2 x 1 of a conv */
+        draft_write(draft, other);
+        if (mixed) {
+            refused_as(&s, other, "two spellings", "norm");
+            continue;
+        }
+        assert_true(hash_of(&s, other, notes, sizeof notes) == expected);
+        assert_non_null(strstr(notes, "old names"));
+    }
+}
+
+/* ---- attention in VGG ---- */
+
+/* Every tensor of the file is, byte for byte, the parameter of its name. */
+static void check_all_arrived(const struct session *session, const char *weights)
+{
+    struct safetensors file;
+    support_ok(safetensors_open(&file, weights));
+    assert_int_equal(session->loaded.loaded, file.count);
+    for (size_t i = 0; i < file.count; i++) {
+        const struct net_param *param = params_find(session->net->params, file.tensors[i].name);
+        assert_non_null(param);
+        assert_int_equal(param->p.count, file.tensors[i].count);
+        assert_memory_equal(param->p.data, file.tensors[i].data, file.tensors[i].bytes);
+    }
+    safetensors_close(&file);
+}
+
+/* R24: modules put into `features` shift its numbers, and whatever still fits by shape is loaded. */
+static void test_R24_vgg_features_do_not_shift(void **state)
+{
+    static const char *const models[] = {"vgg16:width=0.05", "vgg16_bn:width=0.05",
+                                         "vgg16:width=0.05:stem=small"};
+    static const int tensors[] = {13 * 2 + 3 * 2, 13 * 6 + 3 * 2, 13 * 2 + 2};
+    static const char *const forms[] = {"cbam", "cbam:place=stage", "cbam:place=head", "se",
+                                        "cbam-article", "cbam-spatial:place=head"};
+    struct bed *bed = *state;
+    for (int m = 0; m < 3; m++) {
+        struct train_settings s;
+        support_settings(&s, bed, "none");
+        snprintf(s.model, sizeof s.model, "%s", models[m]);
+        s.size = 32;
+        s.seed = 5; /* not that of the networks it goes into */
+        support_save_fresh(&s, bed_path(bed, "vgg"));
+        for (int f = 0; f < 6; f++) {
+            static const char *const all[] = {"*cbam*", "*.ca.*", "*.sa.*", "*.se.*", NULL};
+            struct session session = {0};
+            const struct weights_request request = {
+                .model = s.model, .attention = forms[f], .weights = bed_path(bed, "vgg"),
+                .rules = {.allow_missing = all}, .size = 32, .seed = 1};
+            support_ok(session_open_weights(&session, &request));
+            assert_int_equal(session.loaded.loaded, tensors[m]);
+            check_all_arrived(&session, bed_path(bed, "vgg"));
+            assert_true(session.loaded.missing ==
+                        session.net->params->count - session.loaded.loaded);
+            assert_int_equal(session.loaded.unexpected + session.loaded.mismatched, 0);
+            session_close(&session);
+        }
+    }
+}
+
+/* ---- heads and classes ---- */
+
+static char *talk_of(const struct train_settings *s, enum status expected)
+{
+    char *text = NULL;
+    size_t size;
+    struct train_io io = {.talk = open_memstream(&text, &size)};
+    struct train_result *result;
+    assert_non_null(io.talk);
+    assert_int_equal(support_run(s, &io, &result), expected);
+    support_free(result);
+    fclose(io.talk);
+    return text;
+}
+
+static void test_heads_are_replaced_and_said(void **state)
+{
+    static const enum transfer_arm arms[] = {ARM_FROZEN, ARM_FROZEN_ATTENTION, ARM_FINETUNE};
+    struct bed *bed = *state;
+    struct train_settings s;
+    fresh(bed, &s, "cbam");
+    snprintf(s.init, sizeof s.init, "%s", bed_path(bed, "w"));
+    s.steps = 1;
+    for (int i = 0; i < 3; i++) {
+        s.transfer = arms[i];
+        snprintf(s.data, sizeof s.data, "%.200s", bed->data);
+        char *same = talk_of(&s, OK);
+        assert_non_null(strstr(same, "the head is new, although"));
+        assert_non_null(strstr(same, "--keep-head"));
+        snprintf(s.data, sizeof s.data, "%.200s:classes=0+1", bed->data);
+        char *fewer = talk_of(&s, OK);
+        assert_non_null(strstr(fewer, "the head is new, for 2 classes: that of"));
+        assert_non_null(strstr(fewer, "is for 4"));
+        free(same);
+        free(fewer);
+    }
+    s.keep_head = true;
+    free(talk_of(&s, ERR_USAGE));
+    support_refused(ERR_USAGE, ERR_USAGE, "--keep-head on", "4 classes, the data set 2");
+}
+
+/* A kept head whose classes have other names is a warning: it was asked for. */
+static void test_kept_heads_are_compared_by_name(void **state)
+{
+    struct bed *bed = *state;
+    struct train_settings s;
+    support_settings(&s, bed, "none");
+    snprintf(s.data, sizeof s.data, "%.200s:classes=0+1", bed->data);
+    support_save_fresh(&s, bed_path(bed, "w"));
+    snprintf(s.init, sizeof s.init, "%s", bed_path(bed, "w"));
+    snprintf(s.data, sizeof s.data, "%.200s:classes=0+3", bed->data);
+    s.transfer = ARM_FINETUNE;
+    s.keep_head = true;
+    s.steps = 1;
+    char *text = talk_of(&s, OK);
+    assert_non_null(strstr(text, "class 1 is '1' in"));
+    assert_non_null(strstr(text, "'3' in the data"));
+    free(text);
+}
+
+/* R43: names in another order are another mapping. */
+static void test_R43_class_names_are_compared(void **state)
+{
+    struct bed *bed = *state;
+    struct train_settings s;
+    struct session session;
+    const char *w = fresh(bed, &s, "none");
+    support_open(&session, &s, w, NULL);
+    assert_int_equal(session.metadata.class_count, 4);
+    assert_string_equal(session.metadata.class_names[3], "3");
+    assert_int_equal(session_class_difference(&session), -1);
+    session_close(&session);
+    struct draft *draft = draft_open(w);
+    draft_metadata(draft, "class_names", "[\"0\", \"1\", \"3\", \"2\\u001b[2J\"]");
+    draft_write(draft, bed_path(bed, "other"));
+    support_open(&session, &s, bed_path(bed, "other"), NULL);
+    assert_int_equal(session_class_difference(&session), 2);
+    assert_string_equal(session.metadata.class_names[3], "2?[2J");
+    session_close(&session);
+}
+
+/* ---- metadata ---- */
+
+static void test_normalisation_is_the_files_or_torchvisions(void **state)
+{
+    struct bed *bed = *state;
+    struct train_settings s;
+    struct session session;
+    const char *w = fresh(bed, &s, "none");
+    struct draft *draft = draft_open(w);
+    draft_metadata(draft, "mean", "0.125 0.25 0.5");
+    draft_metadata(draft, "std", "0.5 1 2");
+    draft_write(draft, bed_path(bed, "own"));
+    support_open(&session, &s, bed_path(bed, "own"), NULL);
+    assert_true(session.norm.mean[0] == 0.125f && session.norm.mean[2] == 0.5f);
+    assert_true(session.norm.std[0] == 0.5f && session.norm.std[2] == 2);
+    assert_null(strstr(session.notes, "torchvision"));
+    session_close(&session);
+    draft = draft_open(w);
+    draft_metadata(draft, "mean", NULL);
+    draft_metadata(draft, "std", NULL);
+    draft_write(draft, bed_path(bed, "none"));
+    support_open(&session, &s, bed_path(bed, "none"), NULL);
+    assert_true(session.norm.mean[0] == 0.485f && session.norm.std[2] == 0.225f);
+    assert_non_null(strstr(session.notes, "torchvision's are used"));
+    session_close(&session);
+}
+
+/* What is there and cannot be meant is refused, not skipped. */
+static void test_bad_metadata_are_refused(void **state)
+{
+    static const struct {
+        const char *key, *value, *expected;
+    } bad[] = {{"mean", "0.5 0.5", "three finite numbers"},
+               {"mean", "0.5 nan 0.5", "three finite numbers"},
+               {"mean", NULL, "not both"},
+               {"std", "0.5 0 0.5", "above 0"},
+               {"std", "1 1 1 1", "three"},
+               {"input", "32", "HEIGHTxWIDTH"},
+               {"input", "0x0", "HEIGHTxWIDTH"},
+               {"input", "99999x99999", "HEIGHTxWIDTH"},
+               {"images", "12x", "HEIGHTxWIDTH"},
+               {"class_names", "ants", "JSON array"},
+               {"class_names", "[1, 2, 3, 4]", "JSON array"},
+               {"class_names", "[\"a\", \"b\"]", "head for 4 classes and names for 2"}};
+    struct bed *bed = *state;
+    struct train_settings s;
+    fresh(bed, &s, "none");
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct draft *draft = draft_open(bed_path(bed, "w"));
+        draft_metadata(draft, bad[i].key, bad[i].value);
+        draft_write(draft, bed_path(bed, "bad"));
+        refused_as(&s, bed_path(bed, "bad"), bad[i].expected, bed_path(bed, "bad"));
+    }
+}
+
+/* ---- pictures ---- */
+
+static struct weights_metadata rule_metadata(const char *resize, const char *crop, int stored)
+{
+    struct weights_metadata m = {.norm = *normalisation_find("half"), .stored_h = stored,
+                                 .stored_w = stored};
+    snprintf(m.resize, sizeof m.resize, "%s", resize);
+    snprintf(m.crop, sizeof m.crop, "%s", crop);
+    return m;
+}
+
+static void test_picture_rules(void **state)
+{
+    static const struct {
+        const char *resize, *crop;
+        int stored, input, short_side, size, as_is;
+    } rows[] = {{"", "", 0, 224, 256, 224, 0},
+                {"", "", 0, 299, 342, 299, 0},
+                {"", "", 0, 32, 32, 32, 0},
+                {"short side to 256", "centre 224x224", 224, 224, 256, 224, 0},
+                {"short side to 40", "centre 32x32", 32, 64, 80, 64, 0},
+                {"zero padding to the input size", "none", 28, 32, 28, 28, 28},
+                {"zero padding to the input size", "none", 32, 32, 32, 32, 32}};
+    struct picture_rule rule;
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct weights_metadata m = rule_metadata(rows[i].resize, rows[i].crop, rows[i].stored);
+        support_ok(picture_rule_make(&m, rows[i].input, &rule));
+        assert_int_equal(rule.short_side, rows[i].short_side);
+        assert_int_equal(rule.crop, rows[i].size);
+        assert_int_equal(rule.as_is_h, rows[i].as_is);
+        assert_int_equal(rule.from_file, rows[i].resize[0] != '\0');
+    }
+    struct weights_metadata m = rule_metadata("short side to 20", "centre 32x32", 32);
+    support_refused(picture_rule_make(&m, 32, &rule), ERR_FORMAT, "short side to 20", "expected");
+    m = rule_metadata("squeezed", "none", 32);
+    support_refused(picture_rule_make(&m, 32, &rule), ERR_FORMAT, "squeezed", "expected");
+    m = rule_metadata("zero padding to the input size", "none", 32);
+    support_refused(picture_rule_make(&m, 28, &rule), ERR_USAGE, "28", "32x32");
+}
+
+/* R31: the way of a picture is the documented one. A horizontal ramp of 300x200 pixels: the short
+ * side goes to 256, the long one to 384, the middle 224 columns are kept; far from the edges a
+ * resized ramp is a ramp. */
+static void test_R31_a_ramp_stays_a_ramp(void **state)
+{
+    enum { W = 300, H = 200, N = 224 };
+    struct weights_metadata m = rule_metadata("", "", 0);
+    struct picture_rule rule;
+    struct image image = {memory_alloc(3 * W * H), H, W};
+    float *out = memory_alloc(sizeof *out * N * N * 3);
+    (void)state;
+    assert_true(image.pixels && out);
+    for (int i = 0; i < W * H; i++) {
+        image.pixels[3 * i] = (uint8_t)(i % W * 255 / (W - 1));
+        image.pixels[3 * i + 1] = (uint8_t)(i / W);
+        image.pixels[3 * i + 2] = 7;
+    }
+    support_ok(picture_rule_make(&m, N, &rule));
+    support_ok(picture_rule_apply(&rule, &image, out));
+    for (int y = 0; y < N; y++)
+        for (int x = 0; x < N; x++) {
+            const float *pixel = out + 3 * (y * N + x);
+            double column = (x + 80 + 0.5) * W / 384 - 0.5, row = (y + 16 + 0.5) * H / 256 - 0.5;
+            double red = (column * 255 / (W - 1) / 255 - 0.5) / 0.5, green = (row / 255 - 0.5) / 0.5;
+            assert_true(fabs((double)pixel[0] - red) < 2.1 / 127.5);
+            assert_true(fabs((double)pixel[1] - green) < 1.1 / 127.5);
+            assert_true(pixel[2] == (7.0f / 255.0f - 0.5f) / 0.5f);
+        }
+    image_free(&image);
+    memory_free(out);
+}
+
+/* R30: red is channel 0, planes come out as the network's rows of pixels; a padded picture lies in
+ * the middle, and a picture of the stored size is not resampled. */
+static void test_R30_channels_and_places(void **state)
+{
+    struct weights_metadata m = rule_metadata("zero padding to the input size", "none", 2);
+    struct picture_rule rule;
+    uint8_t pixels[12] = {255, 0, 0, 0, 255, 0, 0, 0, 255, 10, 20, 30};
+    struct image image = {pixels, 2, 2};
+    float out[4 * 4 * 3];
+    (void)state;
+    support_ok(picture_rule_make(&m, 4, &rule));
+    support_ok(picture_rule_apply(&rule, &image, out));
+    for (int y = 0; y < 4; y++)
+        for (int x = 0; x < 4; x++)
+            for (int c = 0; c < 3; c++) {
+                bool inside = y >= 1 && y < 3 && x >= 1 && x < 3;
+                int value = inside ? pixels[3 * (2 * (y - 1) + x - 1) + c] : 0;
+                assert_true(out[3 * (4 * y + x) + c] == ((float)value / 255.0f - 0.5f) / 0.5f);
+            }
+}
+
+/* ---- arms ---- */
+
+static enum status name_itself(const char *data, char *text, size_t size)
+{
+    snprintf(text, size, "%s", data);
+    return OK;
+}
+
+static void study_grid(struct grid *grid, struct study *study, const char *path,
+                       const char *source_attention)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file, "name: arms\nmodels: [resnet20]\nattention: [none, cbam]\nseeds: 1\n"
+            "source:\n  data: a\n  epochs: 1\n%s%s\ntarget:\n  data: [b]\n  epochs: 1\n"
+            "transfer:\n  - arm: finetune\n", source_attention ? "  attention: " : "",
+            source_attention ? source_attention : "");
+    assert_int_equal(fclose(file), 0);
+    support_ok(study_load(study, path));
+    support_ok(grid_build(grid, study, name_itself));
+}
+
+/* The transfer cell of an attention form. */
+static const struct cell *transfer_cell(const struct grid *grid, const char *attention)
+{
+    for (int i = 0; i < grid->count; i++)
+        if (grid->cells[i].role == ROLE_TRANSFER &&
+            strcmp(grid->cells[i].settings.attention, attention) == 0)
+            return &grid->cells[i];
+    fail_msg("no cell with %s", attention);
+    return NULL;
+}
+
+/* R20: a network pretrained with attention, and one that got it inserted afterwards, are two arms:
+ * the option `attention` of a study's source decides, and their results cannot be taken for each
+ * other's. */
+static void test_R20_pretrained_or_inserted(void **state)
+{
+    struct bed *bed = *state;
+    struct study *studies = calloc(2, sizeof *studies);
+    struct grid pretrained, inserted;
+    assert_non_null(studies);
+    study_grid(&pretrained, &studies[0], bed_path(bed, "same.yaml"), NULL);
+    study_grid(&inserted, &studies[1], bed_path(bed, "none.yaml"), "none");
+    const struct cell *a = transfer_cell(&pretrained, "cbam"), *b = transfer_cell(&inserted, "cbam");
+    assert_string_not_equal(a->key, b->key);
+    assert_string_not_equal(a->source, b->source);
+    const struct cell *from = &pretrained.cells[grid_find(&pretrained, a->source)];
+    assert_string_equal(from->settings.attention, "cbam");
+    from = &inserted.cells[grid_find(&inserted, b->source)];
+    assert_string_equal(from->settings.attention, "none");
+    assert_string_equal(transfer_cell(&pretrained, "none")->key,
+                        transfer_cell(&inserted, "none")->key);
+    grid_free(&pretrained);
+    grid_free(&inserted);
+    free(studies);
+}
+
+/* R56: a map that has shrunk to one pixel still has a defined gate in training, for more than one
+ * image. */
+static void test_R56_one_pixel_maps_train(void **state)
+{
+    struct bed *bed = *state;
+    struct train_settings s;
+    bed_write_part(bed, "train", TINY_CLASSES, 4, 4);
+    bed_write_part(bed, "t10k", TINY_CLASSES, 2, 4);
+    for (int i = 0; impls[i]; i++) {
+        support_settings(&s, bed, "cbam");
+        snprintf(s.impl, sizeof s.impl, "%s", impls[i]->name);
+        s.batch = 2;
+        s.steps = 3;
+        struct train_result *result = support_train(&s, NULL);
+        assert_true(isfinite(result->test_loss) && isfinite(result->train_loss));
+        support_free(result);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        BED_TEST(test_prefixes_are_left_off_and_said),
+        BED_TEST(test_counters_of_batches_are_optional),
+        BED_TEST(test_prefixes_hide_nothing),
+        BED_TEST(test_R25_dotted_densenet_names),
+        BED_TEST(test_R24_vgg_features_do_not_shift),
+        BED_TEST(test_heads_are_replaced_and_said),
+        BED_TEST(test_kept_heads_are_compared_by_name),
+        BED_TEST(test_R43_class_names_are_compared),
+        BED_TEST(test_normalisation_is_the_files_or_torchvisions),
+        BED_TEST(test_bad_metadata_are_refused),
+        cmocka_unit_test(test_picture_rules),
+        cmocka_unit_test(test_R31_a_ramp_stays_a_ramp),
+        cmocka_unit_test(test_R30_channels_and_places),
+        BED_TEST(test_R20_pretrained_or_inserted),
+        BED_TEST(test_R56_one_pixel_maps_train),
+    };
+    (void)argc;
+    threads_startup(argv);
+    return cmocka_run_group_tests_name("weights people have", tests, NULL, NULL) != 0;
+}
