@@ -56,8 +56,8 @@ void support_free(struct train_result *result);
 /* A network of these settings with fresh weights, without training, saved to `path`. */
 void support_save_fresh(const struct train_settings *s, const char *path);
 
-/* Opens implementation and data of the settings and the network with the weights of a file, strictly
- * unless `allow_missing` (one glob) is given. To be closed with session_close(). */
+/* Opens implementation and data of the settings and the network with the weights of a file,
+ * strictly unless `allow_missing` (one glob) is given. To be closed with session_close(). */
 void support_open(struct session *session, const struct train_settings *s, const char *weights,
                   const char *allow_missing);
 

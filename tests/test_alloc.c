@@ -119,7 +119,8 @@ static const struct {
 
 static bool is_passage(const char *object)
 {
-    return strstr(object, "/libc.so") || strstr(object, "/libstdc++") || strstr(object, "/ld-linux");
+    return strstr(object, "/libc.so") || strstr(object, "/libstdc++") ||
+           strstr(object, "/ld-linux");
 }
 
 /* The shared object on whose behalf a call was made: the first outside the C and C++ runtimes. */

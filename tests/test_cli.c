@@ -114,7 +114,8 @@ static void test_describe_json(void **state)
     (void)state;
     command_need();
     json_t *plain = describe("--model resnet50 --attention none --classes 1000 --input 224");
-    json_t *with = describe("--model resnet50 --attention cbam --classes 1000 --input 224 --layers");
+    json_t *with = describe("--model resnet50 --attention cbam --classes 1000 --input 224 "
+                            "--layers");
     const json_t *sites = command_member(with, "sites"), *first = json_array_get(sites, 0);
     assert_true(command_number(plain, "params") == 25557032);
     assert_true(command_number(with, "params") == 28089624);
@@ -125,7 +126,8 @@ static void test_describe_json(void **state)
     assert_true(command_number(first, "params") == 8564);
     assert_true(command_number(first, "macs") == 2 * 2 * 256 * 16 + 2 * 49 * 56 * 56);
     assert_true(sum_of(sites, "params") == 28089624 - 25557032);
-    assert_true(sum_of(sites, "macs") == command_number(with, "macs") - command_number(plain, "macs"));
+    assert_true(sum_of(sites, "macs") ==
+                command_number(with, "macs") - command_number(plain, "macs"));
     assert_true(sum_of(command_member(with, "layers"), "params") == 28089624);
     assert_true(sum_of(command_member(with, "layers"), "macs") == command_number(with, "macs"));
     json_decref(plain);
@@ -300,8 +302,8 @@ static void test_bad_files_are_named(void **state)
     for (int i = 0; i < 5; i++) {
         const char *path = bed_path(bed, names[i]);
         command_refused(1, path, "", "eval %s --data %s --weights %s", net, bed->data, path);
-        command_refused(1, path, "", "train %s --data %s --transfer finetune --quiet --init %s", net,
-                        bed->data, path);
+        command_refused(1, path, "", "train %s --data %s --transfer finetune --quiet --init %s",
+                        net, bed->data, path);
     }
     command_refused(1, bed_path(bed, "absent"), "", "eval %s --data idx:%s --weights %s", net,
                     bed_path(bed, "absent"), bed_path(bed, "w"));
@@ -394,8 +396,9 @@ static void test_predict(void **state)
 
 static void refuse_input(struct bed *bed, const char *name, const char *expected)
 {
-    command_refused(1, bed_path(bed, name), expected, "predict %s --weights %s --input %s --output %s",
-                    net, bed_path(bed, "w"), bed_path(bed, name), bed_path(bed, "y"));
+    command_refused(1, bed_path(bed, name), expected,
+                    "predict %s --weights %s --input %s --output %s", net, bed_path(bed, "w"),
+                    bed_path(bed, name), bed_path(bed, "y"));
 }
 
 static void test_predict_refuses(void **state)
@@ -458,8 +461,8 @@ static void test_train_refuses(void **state)
         command_refused(2, bad[i].first, bad[i].second, "train %s --data %s --quiet %s", net,
                         bed->data, bad[i].options);
     json_decref(train_in(bed, "--steps 1"));
-    command_refused(2, "scratch", "finetune", "train %s --data %s --quiet --init %s", net, bed->data,
-                    bed_path(bed, "w"));
+    command_refused(2, "scratch", "finetune", "train %s --data %s --quiet --init %s", net,
+                    bed->data, bed_path(bed, "w"));
 }
 
 int main(int argc, char **argv)

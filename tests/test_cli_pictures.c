@@ -11,8 +11,8 @@ static const char cbam[] = NET_CBAM;
 
 /* ---- predict on pictures ---- */
 
-/* The picture that `predict` sees is the one that `eval` sees, and the one that was trained on: same
- * classes, same probabilities to the last bit. */
+/* The picture that `predict` sees is the one that `eval` sees, and the one that was trained on:
+ * same classes, same probabilities to the last bit. */
 static void test_pictures_are_those_of_the_data_set(void **state)
 {
     struct bed *bed = *state;
@@ -250,7 +250,7 @@ static void test_gates_are_dumped(void **state)
     for (int f = 0; f < 4; f++) {
         fresh_weights(bed, forms[f].attention);
         support_ok(npy_write(bed_path(bed, "x.npy"), 4, dim, values));
-        command_ok(&c, "predict %s --attention %s --weights %s --impl %s --threads 1 --dump-gates "
+        command_ok(&c, "predict %s --attention %s --weights %s --impl %s --batch 1 --dump-gates "
                    "%s %s", net, forms[f].attention, bed_path(bed, "w"), impls[0]->name,
                    bed_path(bed, "gates"), bed_path(bed, "x.npy"));
         command_free(&c);
@@ -313,9 +313,9 @@ static float *weight(const struct net *form, const char *name)
     return param->p.data;
 }
 
-/* A VGG-16 of 1, 1, 3, 5, 5 channels by hand: the first convolution passes the difference of red and
- * blue, the last map is that picture shrunk to 7x7, in channel c times c + 1, and logit k is the
- * element `picks[k]` of the flattened map. */
+/* A VGG-16 of 1, 1, 3, 5, 5 channels by hand: the first convolution passes the difference of red
+ * and blue, the last map is that picture shrunk to 7x7, in channel c times c + 1, and logit k is
+ * the element `picks[k]` of the flattened map. */
 static void save_hand_made(struct bed *bed, const int picks[4])
 {
     static const int convs[13] = {0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28};

@@ -200,8 +200,8 @@ static void test_a_full_disk_loses_nothing(void **state)
     size_t before_size, size;
     char line[1500];
     command_need();
-    snprintf(line, sizeof line, "%s --data %s:test-per-class=1 --impl %s --epochs 2 --checkpoint %s "
-             "--resume --save %s", run_line, bed->data, impls[0]->name,
+    snprintf(line, sizeof line, "%s --data %s:test-per-class=1 --impl %s --epochs 2 --resume "
+             "--checkpoint %s --save %s", run_line, bed->data, impls[0]->name,
              bed_path(bed, "checkpoint"), bed_path(bed, "weights"));
     command_ok(&c, "%s --stop-after-epochs 1", line);
     command_free(&c);

@@ -1,4 +1,5 @@
-/* Networks: parameter and MAC totals of the literature, and that they are those of a weights file. */
+/* Networks: parameter and MAC totals of the literature, and that they are those of a weights
+ * file. */
 #include "bench/net/weights.h"
 #include "impls/base/threads.h"
 #include "tests/support.h"

@@ -184,7 +184,8 @@ static void test_training_with_fixed_statistics_is_inference(void **state)
         network_fill(train, 1);
         network_fill(infer, 1);
         network_label(&n, train, BATCH);
-        assert_close(small[k].model, network_run(train, 0), network_run(infer, 0), BATCH * CLASSES, 1e-5);
+        assert_close(small[k].model, network_run(train, 0), network_run(infer, 0), BATCH * CLASSES,
+                     1e-5);
         assert_true(params_hash(n.net->params) == hash);
         program_free(train);
         program_free(infer);

@@ -59,8 +59,10 @@ static void test_R01_gates_stay_between_0_and_1(void **state)
 /* One logit of the channel MLP in double precision, on the vector v. */
 static double mlp_logit(const struct module *m, const double *v, int k)
 {
-    const struct net_param *w1 = module_param(m, "mlp.1.weight"), *b1 = module_param(m, "mlp.1.bias");
-    const struct net_param *w2 = module_param(m, "mlp.3.weight"), *b2 = module_param(m, "mlp.3.bias");
+    const struct net_param *w1 = module_param(m, "mlp.1.weight");
+    const struct net_param *b1 = module_param(m, "mlp.1.bias");
+    const struct net_param *w2 = module_param(m, "mlp.3.weight");
+    const struct net_param *b2 = module_param(m, "mlp.3.bias");
     int hidden = w1->dim[0];
     double sum = (double)b2->p.data[k];
     for (int h = 0; h < hidden; h++) {
@@ -244,7 +246,8 @@ static void fill_gradient(float *gradient, size_t count)
 /* Derivative of MLP logit k with respect to v[c], in double precision. */
 static double mlp_slope(const struct module *m, const double *v, int k, int c)
 {
-    const struct net_param *w1 = module_param(m, "mlp.1.weight"), *b1 = module_param(m, "mlp.1.bias");
+    const struct net_param *w1 = module_param(m, "mlp.1.weight");
+    const struct net_param *b1 = module_param(m, "mlp.1.bias");
     const struct net_param *w2 = module_param(m, "mlp.3.weight");
     int hidden = w1->dim[0];
     double sum = 0;

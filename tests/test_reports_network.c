@@ -52,22 +52,31 @@ static void test_R10_attention_is_on_the_branch(void **state)
     }
 }
 
+/* Finite logits, as many as there are classes, from an input of h x w. */
+static void check_size(const struct impl *impl, const char *model, int h, int w)
+{
+    struct network n;
+    network_open(&n, impl, model, "cbam", 7, h, w);
+    struct program *program = network_infer(&n, n.inference, 1, NULL, 0);
+    network_fill(program, 1);
+    const float *logits = network_run(program, 0);
+    assert_int_equal(program_output(program, 0).c, 7);
+    for (int i = 0; i < 7; i++)
+        assert_true(isfinite(logits[i]));
+    program_free(program);
+    network_close(&n);
+}
+
 /* A fixed average pool at the head accepts one input size alone. */
 static void test_R14_any_input_size(void **state)
 {
-    static const int sizes[][2] = {{32, 32}, {33, 33}, {64, 64},  {97, 97}, {224, 224},
-                                   {244, 244}, {1, 1}, {33, 97}, {5, 1}};
-    for (int s = 0; s < 9; s++) {
-        struct network n;
-        network_open(&n, *state, "resnet18:width=0.05", "cbam", 7, sizes[s][0], sizes[s][1]);
-        struct program *program = network_infer(&n, n.inference, 1, NULL, 0);
-        network_fill(program, 1);
-        const float *logits = network_run(program, 0);
-        assert_int_equal(program_output(program, 0).c, 7);
-        for (int i = 0; i < 7; i++)
-            assert_true(isfinite(logits[i]));
-        program_free(program);
-        network_close(&n);
+    static const int sizes[][2] = {{32, 32}, {33, 33}, {64, 64},   {97, 97}, {33, 97},
+                                   {5, 1},   {1, 1},   {224, 224}, {244, 244}};
+    for (int s = 0; s < 9; s++)
+        check_size(*state, "resnet18:width=0.05", sizes[s][0], sizes[s][1]);
+    for (int s = 0; s < 5; s++) {
+        check_size(*state, "vgg16_bn:width=0.05", sizes[s][0], sizes[s][1]);
+        check_size(*state, "densenet121:width=0.1", sizes[s][0], sizes[s][1]);
     }
 }
 
@@ -238,10 +247,11 @@ static void test_R10_all_forms_have_the_same_sites(void **state)
 /* An unknown form or option that is silently taken for the default. */
 static void test_R05_unknown_options_are_refused(void **state)
 {
-    static const char *const bad[] = {"cbam:ratio=8", "cbam:r=0", "cbam:r=", "cbam:r=8x", "cbam:k=4",
-                                      "cbam:k=65", "bam", "", "se:k=3", "cbam-spatial:r=8",
-                                      "none:r=8", "cbam:bn=maybe", "cbam:inner:alpha",
-                                      "cbam-article:scale=2", "cbam:cpool", "se:order=parallel"};
+    static const char *const bad[] = {
+        "cbam:ratio=8", "cbam:r=0",  "cbam:r=",         "cbam:r=8x",        "cbam:k=4",
+        "cbam:k=65",    "bam",       "",                "se:k=3",           "cbam-spatial:r=8",
+        "none:r=8",     "cbam:bn=maybe", "cbam:inner:alpha", "cbam-article:scale=2", "cbam:cpool",
+        "se:order=parallel"};
     (void)state;
     for (int i = 0; i < 16; i++) {
         struct attention_spec spec;

@@ -296,8 +296,8 @@ static void test_R37_the_announced_number_trains(void **state)
     }
 }
 
-/* A misspelt freeze freezes nothing and nobody says so: every unknown word is refused, and the known
- * ones are listed. */
+/* A misspelt freeze freezes nothing and nobody says so: every unknown word is refused, and the
+ * known ones are listed. */
 static void test_R38_misspelt_words_are_refused(void **state)
 {
     static const struct {
@@ -307,6 +307,8 @@ static void test_R38_misspelt_words_are_refused(void **state)
         {"--transfer frozen+attn", "frozen+attn", "frozen+attention"},
         {"--transfer ''", "--transfer", "finetune"},
         {"--transfer Frozen", "Frozen", "frozen"},
+        {"--transfer top:0", "top:0", "frozen"},
+        {"--transfer top:99", "top:99", "frozen"},
         {"--attention cbam:stage=5", "stage=5", "place"},
         {"--attention cbam:place=layer5", "place=layer5", "stage"},
         {"--attention cbm", "cbm", "cbam-article"},
@@ -334,9 +336,10 @@ static void test_R54_macs_have_a_rule(void **state)
         double macs;
     } rows[] = {{"resnet18", "none", 1814073344},       {"resnet18", "cbam", 1815064e3},
                 {"resnet34", "none", 3663761e3},        {"resnet34", "cbam", 3665435e3},
-                {"resnet50:strides=v1", "none", 3857973e3}, {"resnet50:strides=v1", "se", 3860488e3},
-                {"resnet50:strides=v1", "cbam", 3864362e3}, {"resnet50", "none", 4089184e3},
-                {"resnet50", "cbam", 4095573e3}};
+                {"resnet50:strides=v1", "none", 3857973e3},
+                {"resnet50:strides=v1", "se", 3860488e3},
+                {"resnet50:strides=v1", "cbam", 3864362e3},
+                {"resnet50", "none", 4089184e3},        {"resnet50", "cbam", 4095573e3}};
     (void)state;
     command_need();
     for (int i = 0; i < 9; i++) {

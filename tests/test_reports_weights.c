@@ -39,8 +39,8 @@ static void train_steps(struct train_settings *s, int steps, const char *save)
     support_free(support_train(s, save));
 }
 
-/* The weight of the gate's normalisation starts at 0, which nobody documented: all spatial gates are
- * 0.5 at first, its convolution does not move in step 1, and does in step 2. */
+/* The weight of the gate's normalisation starts at 0, which nobody documented: all spatial gates
+ * are 0.5 at first, its convolution does not move in step 1, and does in step 2. */
 static void test_R11_spatial_gate_starts_at_half(void **state)
 {
     struct bed *bed = *state;

@@ -1,4 +1,5 @@
-/* Training runs as a whole: what each arm fixes, repetition, cached features, impossible requests. */
+/* Training runs as a whole: what each arm fixes, repetition, cached features, impossible
+ * requests. */
 #include "bench/net/optimizer.h"
 #include "bench/transfer/arm.h"
 #include "bench/transfer/schedule.h"
@@ -62,6 +63,40 @@ static void test_frozen_attention_moves_head_and_attention(void **state)
     }
 }
 
+/* Tensors of the file whose name begins so. */
+static int count_tensors(const char *path, const char *start)
+{
+    struct safetensors file;
+    int count = 0;
+    support_ok(safetensors_open(&file, path));
+    for (size_t i = 0; i < file.count; i++)
+        count += strncmp(file.tensors[i].name, start, strlen(start)) == 0;
+    safetensors_close(&file);
+    return count;
+}
+
+/* The last stages move, statistics and attention in them too, and the head; nothing below. */
+static void test_top_moves_the_last_stages(void **state)
+{
+    static const char *const top[][4] = {{"linear.*", "layer3.*", NULL},
+                                         {"linear.*", "layer3.*", "layer2.*", NULL}};
+    struct bed *bed = *state;
+    struct train_result *result;
+    const struct train_io io = {0};
+    struct train_settings s;
+    make_source(bed, &s, "cbam");
+    for (int k = 1; k <= 2; k++) {
+        s.transfer = (enum transfer_arm)(ARM_TOP + k);
+        support_free(support_train(&s, bed_path(bed, "after")));
+        int expected = 2 + count_tensors(s.init, "layer3.");
+        expected += k == 2 ? count_tensors(s.init, "layer2.") : 0;
+        assert_int_equal(support_compare(s.init, bed_path(bed, "after"), top[k - 1]), expected);
+    }
+    s.transfer = (enum transfer_arm)(ARM_TOP + 4);
+    support_refused(support_run(&s, &io, &result), ERR_USAGE, "top:4", "top:3");
+    support_free(result);
+}
+
 static void test_finetune_and_scratch_move_everything(void **state)
 {
     struct bed *bed = *state;
@@ -71,11 +106,7 @@ static void test_finetune_and_scratch_move_everything(void **state)
     struct train_result *result = support_train(&s, bed_path(bed, "after"));
     assert_true(result->trainable == result->params && !result->cached_features);
     support_free(result);
-    int tensors = support_compare(s.init, s.init, NULL);
-    struct safetensors file;
-    support_ok(safetensors_open(&file, s.init));
-    tensors += (int)file.count;
-    safetensors_close(&file);
+    int tensors = count_tensors(s.init, "");
     assert_int_equal(support_compare(s.init, bed_path(bed, "after"), everything), tensors);
     s.transfer = ARM_SCRATCH;
     snprintf(s.init, sizeof s.init, "random");
@@ -355,6 +386,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         BED_TEST(test_frozen_moves_the_head_alone),
         BED_TEST(test_frozen_attention_moves_head_and_attention),
+        BED_TEST(test_top_moves_the_last_stages),
         BED_TEST(test_finetune_and_scratch_move_everything),
         BED_TEST(test_inserted_attention_belongs_to_its_part),
         BED_TEST(test_a_seed_decides_the_run),

@@ -301,9 +301,9 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         CMUnitTestFunction function;
-    } tests[] = {{"resnet20", test_resnet20},
-                 {"trained modules", test_trained_modules},
-                 {"network with attention", test_network_with_attention}};
+    } tests[] = {{"trained modules", test_trained_modules},
+                 {"network with attention", test_network_with_attention},
+                 {"resnet20", test_resnet20}};
     enum { TESTS = sizeof tests / sizeof tests[0], MOST = 16 * TESTS };
     static struct way way[MOST];
     static struct CMUnitTest test[MOST];

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 enum { FORWARD = 1, BACKWARD = 2 };
+enum bias { PLAIN, BIAS, EITHER };
 
 /* ---- the values of an option, which ',' separates ---- */
 
@@ -37,14 +38,15 @@ static enum status take_dir(struct benchdnn_reader *r, const char *item)
 {
     static const struct {
         const char *word;
-        bool bias;
+        enum bias bias;
         unsigned pass;
-    } dirs[] = {{"FWD_B", true, FORWARD},   {"FWD_D", false, FORWARD}, {"FWD_I", false, FORWARD},
-                {"BWD_WB", true, BACKWARD}, {"BWD_W", false, BACKWARD}, {"BWD_D", false, BACKWARD},
-                {"BWD_DW", false, BACKWARD}};
+    } dirs[] = {{"FWD_B", BIAS, FORWARD},   {"FWD_D", PLAIN, FORWARD},   {"FWD_I", PLAIN, FORWARD},
+                {"BWD_WB", BIAS, BACKWARD}, {"BWD_W", PLAIN, BACKWARD},  {"BWD_D", EITHER, BACKWARD},
+                {"BWD_DW", PLAIN, BACKWARD}};
+    unsigned *masks[] = {&r->passes_plain, &r->passes_bias, &r->passes_either};
     for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++)
         if (strcasecmp(item, dirs[i].word) == 0) {
-            *(dirs[i].bias ? &r->passes_bias : &r->passes_plain) |= dirs[i].pass;
+            *masks[dirs[i].bias] |= dirs[i].pass;
             r->dir_given = true;
             return OK;
         }
@@ -122,7 +124,7 @@ static void reset(struct benchdnn_reader *r)
 {
     r->mb_count = r->flag_count = 0;
     r->dir_given = r->other_type = false;
-    r->passes_bias = r->passes_plain = r->algs = r->attributes = 0;
+    r->passes_bias = r->passes_plain = r->passes_either = r->algs = r->attributes = 0;
 }
 
 static bool is_option(const char *word, size_t length, const char *name)
@@ -164,7 +166,7 @@ static enum status take_option(struct benchdnn_reader *r, const char *word)
         return each_item(r, value, take_mb);
     }
     if (is_option(word, length, "--dir")) {
-        r->passes_bias = r->passes_plain = 0;
+        r->passes_bias = r->passes_plain = r->passes_either = 0;
         return each_item(r, value, take_dir);
     }
     if (is_option(word, length, "--alg")) {
@@ -206,11 +208,21 @@ static enum status add_form(struct benchdnn_reader *r, const char *text,
 static enum status add_weighted(struct benchdnn_reader *r, const char *text,
                                 struct benchdnn_form form)
 {
+    unsigned with = r->passes_bias, without = r->passes_plain;
+    if (with && !without)
+        with |= r->passes_either;
+    else
+        without |= r->passes_either;
     form.bias = true;
-    if (!r->dir_given || r->passes_bias)
-        TRY(add_form(r, text, &form, r->passes_bias));
+    if (!r->dir_given || with)
+        TRY(add_form(r, text, &form, with));
     form.bias = false;
-    return r->passes_plain ? add_form(r, text, &form, r->passes_plain) : OK;
+    return without ? add_form(r, text, &form, without) : OK;
+}
+
+static unsigned all_passes(const struct benchdnn_reader *r)
+{
+    return r->passes_bias | r->passes_plain | r->passes_either;
 }
 
 static enum status add_pools(struct benchdnn_reader *r, const char *text,
@@ -219,14 +231,14 @@ static enum status add_pools(struct benchdnn_reader *r, const char *text,
     unsigned algs = r->algs ? r->algs : 1u << BENCHDNN_MAX;
     for (form.alg = 0; form.alg < BENCHDNN_ALGS; form.alg++)
         if (algs & 1u << form.alg)
-            TRY(add_form(r, text, &form, r->passes_bias | r->passes_plain));
+            TRY(add_form(r, text, &form, all_passes(r)));
     return OK;
 }
 
 static enum status add_norms(struct benchdnn_reader *r, const char *text,
                              struct benchdnn_form form)
 {
-    unsigned passes = r->passes_bias | r->passes_plain;
+    unsigned passes = all_passes(r);
     for (int i = 0; i < r->flag_count; i++) {
         form.global_stats = strchr(r->flags[i], 'G') != NULL;
         form.fused = strpbrk(r->flags[i], "RA") != NULL;

@@ -26,6 +26,7 @@ struct benchdnn_reader {
     int mb[BENCHDNN_CHOICES], mb_count;
     bool dir_given;
     unsigned passes_bias, passes_plain; /* of --dir, with and without a bias */
+    unsigned passes_either;             /* to which a bias does not matter */
     unsigned algs;                      /* bits of enum benchdnn_alg; 0: max */
     const char *flags[BENCHDNN_CHOICES]; /* of --flags; they point into flag_text */
     int flag_count;

@@ -54,7 +54,7 @@ static void tally(struct case_tally *tallies, const char *what, int count)
     while (i < CASE_TALLIES - 1 && tallies[i].count > 0 && strcmp(tallies[i].what, what) != 0)
         i++;
     if (tallies[i].count == 0)
-        snprintf(tallies[i].what, sizeof tallies[i].what, "%s",
+        snprintf(tallies[i].what, sizeof tallies[i].what, "%.63s",
                  i < CASE_TALLIES - 1 ? what : "others");
     tallies[i].count += count;
 }

@@ -319,9 +319,11 @@ void layer_check_in_turn(struct layer_operands *operands, struct layer_candidate
 
 void layer_verdict_print(const struct layer_verdict *verdict, char *text, size_t size)
 {
-    snprintf(text, size, "%d elements by definition, %d identities", verdict->elements,
-             verdict->identities);
-    size_t used = strlen(text);
-    if (verdict->like && used < size)
-        snprintf(text + used, size - used, ", all outputs as %s", verdict->like);
+    char identities[32] = "", like[48] = "";
+    if (verdict->identities > 0)
+        snprintf(identities, sizeof identities, ", %d identit%s", verdict->identities,
+                 verdict->identities > 1 ? "ies" : "y");
+    if (verdict->like)
+        snprintf(like, sizeof like, ", all outputs as %s", verdict->like);
+    snprintf(text, size, "%d elements by definition%s%s", verdict->elements, identities, like);
 }

@@ -11,7 +11,7 @@ struct layer_verdict {
     double error;      /* on reals: the largest of the relative errors that were looked at */
     char message[256]; /* why it is not ok: output, element, what stands there, what is due */
     int elements;      /* compared with the definition, of all outputs, in the last round */
-    int identities;    /* that were looked at */
+    int identities;    /* that were looked at, over all elements */
     const char *like;  /* implementation with which all outputs were compared; NULL: none */
 };
 

@@ -266,8 +266,8 @@ class Pickle:
         value = Name(text)
         check(text in CALLS or text in self.inert or storage_kind(value),
               "it names %s, which is no part of a state dict: refused, nothing was executed (only "
-              "files of torch.save(model.state_dict(), ...) can be turned; --inert NAME passes over "
-              "what stands beside the state dict)" % printable(text))
+              "files of torch.save(model.state_dict(), ...) can be turned; --inert NAME passes "
+              "over what stands beside the state dict)" % printable(text))
         self.push(value)
 
     def stack_name(self):

@@ -40,7 +40,8 @@ json_t *child_control(const struct child_question *question);
 
 /* Under callgrind started with --instr-atstart=no --collect-atstart=no: checks each pass of the
  * case, then counts one steady call of it and dumps the count with the pass's name as its trigger.
- * An object with one answer for each pass, "how" among them. `pass` is not looked at. */
+ * "key" (child_key()), "passes": an object with one answer, "how" in it, for each pass that this
+ * build offers. `pass` is not looked at. */
 json_t *child_count(const struct child_question *question);
 
 /* The fixed training run of accuracy.h: "losses" of each step, "test_loss", "test_accuracy",

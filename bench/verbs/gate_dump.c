@@ -17,7 +17,7 @@ enum { PATH_TEXT = 4096, VISIBLE = 224 };
 
 struct gate_values {
     const char *site;
-    int node, h, w, c;  /* shape for one image; a spatial gate has one channel, a channel gate 1x1 */
+    int node, h, w, c;  /* shape for one image: one channel, or 1 x 1 pixels */
     bool spatial;
     float *values;      /* images x h x w x c */
 };

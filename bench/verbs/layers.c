@@ -1,16 +1,11 @@
 /* `cbam-bench layers`: every case is checked on all implementations, then timed on those asked for,
  * which take turns round by round. Knows no network. */
 
-#include "bench/measure/case_list.h"
-#include "bench/measure/layer_check.h"
-#include "bench/measure/sample.h"
-#include "bench/report/table.h"
-#include "bench/verbs/options.h"
-#include "bench/verbs/record.h"
+#include "bench/measure/machine.h"
+#include "bench/verbs/layers_work.h"
 #include "bench/verbs/verbs.h"
 #include "impls/base/threads.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,54 +13,32 @@
 
 #define VERB "layers"
 
-struct settings {
-    struct case_list cases;
-    const struct impl *impls[OPTION_IMPLS];
-    int impl_count;
-    int threads[OPTION_NUMBERS], thread_count;
-    bool pass[PASS_COUNT];
-    enum table_format format;
-    struct sample_settings sample;
-};
-
-/* An implementation of this build, opened for one number of threads. */
-struct opened {
-    const struct impl *impl;
-    struct impl_ctx *ctx;
-    bool asked; /* the others only help to check */
-};
-
-/* One pass of one case: the runs that could be planned, all of the same operands. */
+/* The runs of a case that could be planned, all of the same operands, to be timed. */
 struct group {
     struct layer_operands operands;
     int count;
     struct layer_run runs[OPTION_IMPLS];
-    const struct opened *of[OPTION_IMPLS];
+    const struct layers_opened *of[OPTION_IMPLS];
     struct layer_verdict verdicts[OPTION_IMPLS];
     struct sample_series series[OPTION_IMPLS];
 };
 
-/* What the whole verb works on. */
-struct work {
-    const struct settings *settings;
-    struct record record;
-    struct table *table;
-    struct opened opened[OPTION_IMPLS];
-    int opened_count, threads;
-    int rows, faults; /* faults: rows without a time */
-};
-
 enum { KEY_CASES = 'c', KEY_IMPL = 'i', KEY_THREADS = 't', KEY_PASS = 'p', KEY_FORMAT = 'f',
-       KEY_SAMPLES = 'n', KEY_MIN_MS = 1000, KEY_SECONDS, KEY_SEED };
+       KEY_SAMPLES = 'n', KEY_BATCH = 'b', KEY_MIN_MS = 1000, KEY_SECONDS, KEY_SEED, KEY_CHECK };
 
 static const struct argp_option options[] = {
     {"cases", KEY_CASES, "FILE|CASE,...", 0,
-     "files of cases, or cases as text: 'conv2d n1 h56 w56 c64 oc64 k3 p1' (bench/cases/ has some)",
-     0},
+     "files of cases, or cases as text: 'conv2d n1 h56 w56 c64 oc64 k3 p1' (bench/cases/ has "
+     "some). A problem of benchdnn (mb2ic64ih56oc64oh56kh3ph1) or a batch file of them is read, "
+     "too; conv:, pool:, ip: or bnorm: in front says of which driver", 0},
+    {"batch", KEY_BATCH, "N,...", 0, "run every case with these batch sizes instead of its own", 0},
     {"impl", KEY_IMPL, "NAMES", 0, "implementations to time: all (default), or names", 0},
     {"threads", KEY_THREADS, "N,...", 0, "numbers of threads (default: all there are)", 0},
     {"pass", KEY_PASS, "fwd,bwd", 0,
-     "passes to time (default fwd); bwd is the gradients of all sources and parameters", 0},
+     "passes to time (default: what --dir in a batch file of benchdnn says, else fwd); bwd is the "
+     "gradients of all sources and parameters", 0},
+    {"check-only", KEY_CHECK, NULL, 0, "check and do not time: one implementation after the other, "
+     "so that large batches fit into memory", 0},
     {"format", KEY_FORMAT, "FORMAT", 0, "text (default), json, csv or md", 0},
     {"samples", KEY_SAMPLES, "N", 0, "samples of each row (default 15)", 0},
     {"min-ms", KEY_MIN_MS, "MS", 0, "shorter calls are repeated until a sample lasts so long "
@@ -75,7 +48,7 @@ static const struct argp_option options[] = {
     {"seed", KEY_SEED, "N", 0, "of operands and of the order within a round (default 1)", 0},
     {0}};
 
-static enum status parse_cases(struct settings *s, const char *text)
+static enum status parse_cases(struct layers_settings *s, const char *text)
 {
     struct option_list items;
     TRY(option_split("--cases", text, &items));
@@ -86,12 +59,13 @@ static enum status parse_cases(struct settings *s, const char *text)
     return status == OK ? OK : fail_prefix(status, "--cases");
 }
 
-static enum status parse_passes(struct settings *s, const char *text)
+static enum status parse_passes(struct layers_settings *s, const char *text)
 {
     static const char *const words[] = {"fwd", "bwd"};
     struct option_list items;
     TRY(option_split("--pass", text, &items));
     memset(s->pass, 0, sizeof s->pass);
+    s->pass_given = true;
     enum status status = OK;
     for (int i = 0; status == OK && i < items.count; i++) {
         int pass = 0;
@@ -102,11 +76,13 @@ static enum status parse_passes(struct settings *s, const char *text)
     return status;
 }
 
-static enum status parse_option(struct settings *s, int key, const char *value)
+static enum status parse_option(struct layers_settings *s, int key, const char *value)
 {
     switch (key) {
     case KEY_CASES:
         return parse_cases(s, value);
+    case KEY_BATCH:
+        return option_ints("--batch", value, 1, 65536, s->batches, &s->batch_count);
     case KEY_IMPL:
         return option_impls("--impl", value, s->impls, &s->impl_count);
     case KEY_THREADS:
@@ -114,6 +90,9 @@ static enum status parse_option(struct settings *s, int key, const char *value)
                            &s->thread_count);
     case KEY_PASS:
         return parse_passes(s, value);
+    case KEY_CHECK:
+        s->check_only = true;
+        return OK;
     case KEY_FORMAT:
         return table_format_parse(value, &s->format);
     case KEY_SAMPLES:
@@ -135,7 +114,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
     return option_unknown(key, value);
 }
 
-static enum status parse_settings(struct settings *s, int argc, char **argv)
+static enum status parse_settings(struct layers_settings *s, int argc, char **argv)
 {
     static const struct argp argp = {
         .options = options,
@@ -152,133 +131,10 @@ static enum status parse_settings(struct settings *s, int argc, char **argv)
         TRY(option_impls("--impl", "all", s->impls, &s->impl_count));
     if (s->thread_count == 0)
         s->threads[s->thread_count++] = threads_available();
-    return OK;
+    return s->batch_count > 0 ? case_list_batches(&s->cases, s->batches, s->batch_count) : OK;
 }
 
-static const struct table_column columns[] = {
-    {.name = "case"},
-    {.name = "pass"},
-    {.name = "impl"},
-    {.name = "how"},
-    {.name = "threads"},
-    {.name = "n"},
-    {.name = "median_ms", .title = "median", .unit = "ms", .decimals = 4},
-    {.name = "median_low_ms", .unit = "ms", .audience = TABLE_MACHINES},
-    {.name = "median_high_ms", .unit = "ms", .audience = TABLE_MACHINES},
-    {.name = "min_ms", .title = "min", .unit = "ms", .decimals = 4},
-    {.name = "p90_ms", .title = "p90", .unit = "ms", .decimals = 4},
-    {.name = "gflops", .title = "GFLOP/s", .decimals = -4},
-    {.name = "gbs", .title = "GB/s", .decimals = -4},
-    {.name = "check"},
-    {.name = "check_error", .audience = TABLE_MACHINES},
-    {.name = "repeats", .audience = TABLE_MACHINES},
-    {.name = "steady", .audience = TABLE_MACHINES},
-    {.name = "cpu_per_wall", .audience = TABLE_MACHINES},
-    {.name = "date", .audience = TABLE_MACHINES},
-    {.name = "commit", .audience = TABLE_MACHINES},
-    {.name = "cpu", .audience = TABLE_MACHINES},
-    {.name = "libraries", .audience = TABLE_MACHINES},
-    {.name = "samples_ms", .audience = TABLE_MACHINES},
-};
-
-static void start_row(struct work *work, const struct group *group, const struct impl *impl,
-                      const char *how)
-{
-    char text[256];
-    op_print(&group->operands.desc, text, sizeof text);
-    table_row(work->table);
-    table_text(work->table, "case", text);
-    table_text(work->table, "pass", layer_pass_name(group->operands.pass));
-    table_text(work->table, "impl", impl->name);
-    table_text(work->table, "how", how);
-    table_number(work->table, "threads", work->threads);
-    record_row(&work->record, work->table);
-    work->rows++;
-}
-
-static void clear_progress(void)
-{
-    if (isatty(STDERR_FILENO))
-        fputs("\r\033[K", stderr);
-}
-
-/* A row that says why there is no time. */
-static void add_fault(struct work *work, const struct group *group, const struct impl *impl,
-                      const char *how, const char *message)
-{
-    start_row(work, group, impl, how);
-    char reason[300];
-    snprintf(reason, sizeof reason, "FAILED: %s", message);
-    table_missing(work->table, "check", reason);
-    table_number(work->table, "n", 0);
-    work->faults++;
-    char text[256];
-    op_print(&group->operands.desc, text, sizeof text);
-    clear_progress();
-    fprintf(stderr, "cbam-bench " VERB ": %s on %s, %s: %s\n", text, impl->name,
-            layer_pass_name(group->operands.pass), message);
-}
-
-/* People see why it is missing; for machines it is just not there. */
-static void add_p90(const struct work *work, const struct sample_summary *summary)
-{
-    enum table_format format = work->settings->format;
-    char note[32];
-    snprintf(note, sizeof note, "n/a (n=%d)", summary->n);
-    if (isfinite(summary->p90))
-        table_number(work->table, "p90_ms", summary->p90);
-    else if (format == TABLE_TEXT || format == TABLE_MD)
-        table_missing(work->table, "p90_ms", note);
-}
-
-static enum status add_times(struct work *work, const struct group *group, int i)
-{
-    struct table *table = work->table;
-    const struct op_desc *desc = &group->operands.desc;
-    const struct sample_series *series = &group->series[i];
-    struct sample_summary summary;
-    TRY(sample_summarise(series, &summary));
-    table_number(table, "n", summary.n);
-    table_number(table, "median_ms", summary.median);
-    if (isfinite(summary.low)) {
-        table_number(table, "median_low_ms", summary.low);
-        table_number(table, "median_high_ms", summary.high);
-    }
-    table_number(table, "min_ms", summary.min);
-    add_p90(work, &summary);
-    double macs = layer_pass_macs(desc, group->operands.pass);
-    if (macs > 0 && summary.median > 0)
-        table_number(table, "gflops", 2e-6 * macs / summary.median);
-    if (summary.median > 0)
-        table_number(table, "gbs",
-                     1e-6 * layer_pass_bytes(desc, group->operands.pass) / summary.median);
-    table_number(table, "repeats", series->repeats);
-    table_bool(table, "steady", series->steady);
-    if (series->wall_seconds > 0)
-        table_number(table, "cpu_per_wall", series->cpu_seconds / series->wall_seconds);
-    json_t *samples = json_array();
-    for (int k = 0; k < series->n; k++)
-        json_array_append_new(samples, json_real(series->ms[k]));
-    table_json(table, "samples_ms", samples);
-    return OK;
-}
-
-static enum status add_row(struct work *work, const struct group *group, int i)
-{
-    const struct layer_verdict *verdict = &group->verdicts[i];
-    const struct layer_run *run = &group->runs[i];
-    if (!verdict->ok) {
-        add_fault(work, group, run->impl, run->plan.how, verdict->message);
-        return OK;
-    }
-    start_row(work, group, run->impl, run->plan.how);
-    if (verdict->exact)
-        table_text(work->table, "check", "exact");
-    else
-        table_printf(work->table, "check", "%.1e", verdict->error);
-    table_number(work->table, "check_error", verdict->error);
-    return add_times(work, group, i);
-}
+/* ---- timing ---- */
 
 static enum status run_forward(void *run)
 {
@@ -296,7 +152,7 @@ static bool is_timed(const struct group *group, int i)
 }
 
 /* Times what was found right; the others stay without samples. */
-static enum status time_group(const struct settings *settings, struct group *group)
+static enum status time_group(const struct layers_settings *settings, struct group *group)
 {
     struct sample_target targets[OPTION_IMPLS];
     struct sample_series series[OPTION_IMPLS] = {{0}};
@@ -316,47 +172,57 @@ static enum status time_group(const struct settings *settings, struct group *gro
     return status;
 }
 
-static void make_runs(struct work *work, struct group *group)
+static void make_runs(struct layers_work *work, const struct layers_case *c, struct group *group)
 {
     for (int i = 0; i < work->opened_count; i++) {
-        const struct opened *opened = &work->opened[i];
+        const struct layers_opened *opened = &work->opened[i];
         struct layer_run *run = &group->runs[group->count];
-        enum status status =
-            layer_run_make(run, opened->impl, opened->ctx, &group->operands);
+        enum status status = layer_run_make(run, opened->impl, opened->ctx, &group->operands);
         if (status == OK) {
             group->of[group->count++] = opened;
             continue;
         }
         layer_run_free(run);
         if (opened->asked)
-            add_fault(work, group, opened->impl, NULL, fail_text());
+            layers_add_fault(work, c, opened->impl, NULL, fail_text());
     }
 }
 
-static enum status finish_group(struct work *work, struct group *group)
+/* The row of an implementation that was asked for; of another, only what is wrong with it. */
+static enum status report(struct layers_work *work, const struct layers_case *c,
+                          const struct layers_opened *opened, const char *how,
+                          const struct layer_verdict *verdict, const struct sample_series *series)
 {
-    make_runs(work, group);
-    layer_check(&group->operands, group->runs, group->count, work->settings->sample.seed,
-                group->verdicts);
-    TRY(time_group(work->settings, group));
-    for (int i = 0; i < group->count; i++) {
-        if (group->of[i]->asked)
-            TRY(add_row(work, group, i));
-        else if (!group->verdicts[i].ok)
-            fprintf(stderr, "cbam-bench " VERB ": note: %s, which is not timed, fails the check: "
-                            "%s\n", group->of[i]->impl->name, group->verdicts[i].message);
-    }
+    if (opened->asked)
+        return layers_add_row(work, c, opened->impl, how, verdict, series);
+    if (!verdict->ok)
+        fprintf(stderr, "cbam-bench " VERB ": note: %s, which is not asked for, fails the check: "
+                        "%s\n", opened->impl->name, verdict->message);
     return OK;
 }
 
-static enum status run_group(struct work *work, const struct op_desc *desc, enum layer_pass pass)
+static enum status finish_group(struct layers_work *work, const struct layers_case *c,
+                                struct group *group)
+{
+    make_runs(work, c, group);
+    layer_check(&group->operands, group->runs, group->count, work->settings->sample.seed,
+                group->verdicts);
+    TRY(time_group(work->settings, group));
+    for (int i = 0; i < group->count; i++)
+        TRY(report(work, c, group->of[i], group->runs[i].plan.how, &group->verdicts[i],
+                   &group->series[i]));
+    return OK;
+}
+
+/* Checks and times one pass of one case. */
+static enum status time_case(struct layers_work *work, const struct layers_case *c)
 {
     struct group *group = calloc(1, sizeof *group);
     if (!group)
         return fail(ERR_MEMORY, "no memory for a case");
-    enum status status = layer_operands_make(&group->operands, desc, pass);
+    enum status status = layer_operands_make(&group->operands, c->desc, c->pass);
     if (status == OK)
-        status = finish_group(work, group);
+        status = finish_group(work, c, group);
     for (int i = 0; i < group->count; i++) {
         sample_free(&group->series[i]);
         layer_run_free(&group->runs[i]);
@@ -366,31 +232,94 @@ static enum status run_group(struct work *work, const struct op_desc *desc, enum
     return status;
 }
 
-static void show_progress(const struct work *work, int done)
+/* ---- checking alone ---- */
+
+/* A fault for every implementation that was asked for. */
+static void add_faults(struct layers_work *work, const struct layers_case *c, const char *message)
+{
+    for (int i = 0; i < work->opened_count; i++)
+        if (work->opened[i].asked)
+            layers_add_fault(work, c, work->opened[i].impl, NULL, message);
+}
+
+/* Memory is asked for before it is taken: what a machine does not have may end the process. */
+static bool fits(const struct layers_work *work, const struct layers_case *c, char *message,
+                 size_t size)
+{
+    double needed = layer_run_memory(c->desc, c->pass, 2) / (1 << 20);
+    snprintf(message, size, "needs %.0f MB of memory where the machine has %.0f", needed,
+             work->memory_mb);
+    return work->memory_mb <= 0 || needed <= work->memory_mb;
+}
+
+static enum status check_all(struct layers_work *work, const struct layers_case *c,
+                             struct layer_operands *operands)
+{
+    struct layer_candidate candidates[OPTION_IMPLS];
+    struct layer_verdict verdicts[OPTION_IMPLS];
+    for (int i = 0; i < work->opened_count; i++)
+        candidates[i] = (struct layer_candidate){.impl = work->opened[i].impl,
+                                                 .ctx = work->opened[i].ctx};
+    layer_check_in_turn(operands, candidates, work->opened_count, work->settings->sample.seed,
+                        verdicts);
+    for (int i = 0; i < work->opened_count; i++)
+        TRY(report(work, c, &work->opened[i], candidates[i].how, &verdicts[i], NULL));
+    return OK;
+}
+
+static enum status check_case(struct layers_work *work, const struct layers_case *c)
+{
+    struct layer_operands operands = {.params = 0};
+    char message[160];
+    enum status status = OK;
+    if (!fits(work, c, message, sizeof message))
+        add_faults(work, c, message);
+    else if (layer_operands_make(&operands, c->desc, c->pass) != OK)
+        add_faults(work, c, fail_text());
+    else
+        status = check_all(work, c, &operands);
+    layer_operands_free(&operands);
+    return status;
+}
+
+/* ---- all cases ---- */
+
+static void show_progress(const struct layers_work *work, int done)
 {
     const struct case_list *cases = &work->settings->cases;
     if (!isatty(STDERR_FILENO))
         return;
     char text[256];
     op_print(&cases->list[done], text, sizeof text);
-    clear_progress();
+    layers_clear_progress();
     fprintf(stderr, "%d threads, %d/%d: %s", work->threads, done + 1, cases->count, text);
 }
 
-static enum status run_cases(struct work *work)
+static bool is_wanted(const struct layers_settings *s, int i, int pass)
 {
-    const struct settings *s = work->settings;
+    unsigned said = s->cases.info[i].passes;
+    if (s->pass_given)
+        return s->pass[pass];
+    return said ? said >> pass & 1 : pass == PASS_FWD;
+}
+
+static enum status run_cases(struct layers_work *work)
+{
+    const struct layers_settings *s = work->settings;
     for (int i = 0; i < s->cases.count; i++) {
         show_progress(work, i);
-        for (int pass = 0; pass < PASS_COUNT; pass++)
-            if (s->pass[pass])
-                TRY(run_group(work, &s->cases.list[i], (enum layer_pass)pass));
+        for (int pass = 0; pass < PASS_COUNT; pass++) {
+            struct layers_case c = {&s->cases.list[i], s->cases.info[i].name,
+                                    (enum layer_pass)pass};
+            if (is_wanted(s, i, pass))
+                TRY(s->check_only ? check_case(work, &c) : time_case(work, &c));
+        }
     }
-    clear_progress();
+    layers_clear_progress();
     return OK;
 }
 
-static bool is_asked(const struct settings *settings, const struct impl *impl)
+static bool is_asked(const struct layers_settings *settings, const struct impl *impl)
 {
     for (int i = 0; i < settings->impl_count; i++)
         if (settings->impls[i] == impl)
@@ -399,11 +328,12 @@ static bool is_asked(const struct settings *settings, const struct impl *impl)
 }
 
 /* Opens every implementation of this build; one that only helps to check may fail to open. */
-static enum status open_all(struct work *work)
+static enum status open_all(struct layers_work *work)
 {
     for (int i = 0; impls[i] && work->opened_count < OPTION_IMPLS; i++) {
-        struct opened *opened = &work->opened[work->opened_count];
-        *opened = (struct opened){.impl = impls[i], .asked = is_asked(work->settings, impls[i])};
+        struct layers_opened *opened = &work->opened[work->opened_count];
+        *opened = (struct layers_opened){.impl = impls[i],
+                                         .asked = is_asked(work->settings, impls[i])};
         enum status status = impls[i]->open(&opened->ctx);
         if (status != OK && opened->asked)
             return fail_prefix(status, "%s", impls[i]->name);
@@ -412,16 +342,16 @@ static enum status open_all(struct work *work)
     return OK;
 }
 
-static void close_all(struct work *work)
+static void close_all(struct layers_work *work)
 {
     while (work->opened_count > 0) {
-        const struct opened *opened = &work->opened[--work->opened_count];
+        const struct layers_opened *opened = &work->opened[--work->opened_count];
         opened->impl->close(opened->ctx);
     }
 }
 
 /* Contexts belong to one number of threads: layer.h asks for threads_set() before open(). */
-static enum status run_threads(struct work *work, int threads)
+static enum status run_threads(struct layers_work *work, int threads)
 {
     TRY(threads_set(threads));
     work->threads = threads;
@@ -432,31 +362,55 @@ static enum status run_threads(struct work *work, int threads)
     return status;
 }
 
-static enum status run_all(struct work *work)
+/* What of benchdnn's was left out or does not matter: on stderr at once, and with the table. */
+static void tell_scope(const struct layers_work *work)
 {
-    const struct settings *s = work->settings;
-    for (int i = 0; i < s->thread_count; i++)
-        TRY(run_threads(work, s->threads[i]));
-    table_note(work->table, "GFLOP/s counts two operations for each multiply-accumulate, bwd twice "
-                            "those of fwd; GB/s the bytes that the pass must move at least.");
+    char text[1024];
+    if (case_list_print_scope(&work->settings->cases, text, sizeof text) > 0) {
+        fprintf(stderr, "cbam-bench " VERB ": %s\n", text);
+        table_note(work->table, "%s", text);
+    }
+    if (case_list_print_ignored(&work->settings->cases, text, sizeof text) > 0)
+        fprintf(stderr, "cbam-bench " VERB ": %s\n", text);
+}
+
+static void add_notes(struct layers_work *work)
+{
+    if (!work->settings->check_only)
+        table_note(work->table,
+                   "GFLOP/s counts two operations for each multiply-accumulate, bwd twice "
+                   "those of fwd; GB/s the bytes that the pass must move at least.");
     table_note(work->table, "check: exact, or the largest relative error against the definition "
                             "and the other implementations.");
     record_finish(&work->record, work->table);
+}
+
+static enum status run_all(struct layers_work *work)
+{
+    const struct layers_settings *s = work->settings;
+    struct machine machine;
+    machine_read(&machine);
+    work->memory_mb = machine.memory_mb;
+    tell_scope(work);
+    for (int i = 0; i < s->thread_count; i++)
+        TRY(run_threads(work, s->threads[i]));
+    add_notes(work);
     TRY(table_write(work->table, s->format, stdout));
     if (work->faults > 0)
-        return fail(ERR_NUMERIC, "%d of %d rows were not timed", work->faults, work->rows);
+        return fail(ERR_NUMERIC, "%d of %d rows were not %s", work->faults, work->rows,
+                    s->check_only ? "right" : "timed");
     return OK;
 }
 
 int verb_layers(int argc, char **argv)
 {
-    struct settings settings = {.pass = {[PASS_FWD] = true}, .sample = sample_defaults()};
+    struct layers_settings settings = {.sample = sample_defaults()};
     settings.sample.seconds = 5;
-    struct work work = {.settings = &settings};
+    struct layers_work work = {.settings = &settings};
     record_start(&work.record, VERB, argc, argv);
     enum status status = parse_settings(&settings, argc, argv);
     if (status == OK) {
-        work.table = table_new(VERB, "Layers", columns, sizeof columns / sizeof columns[0]);
+        work.table = layers_table_new(&settings);
         status = run_all(&work);
         table_free(work.table);
     }

@@ -6,7 +6,8 @@
 
 #include <stdio.h>
 
-enum { KEY_IMPL = 1500, KEY_THREADS, KEY_BATCH, KEY_SIZE, KEY_MISSING, KEY_UNEXPECTED, KEY_NO_FUSE };
+enum { KEY_IMPL = 1500, KEY_THREADS, KEY_BATCH, KEY_SIZE, KEY_MISSING, KEY_UNEXPECTED,
+       KEY_NO_FUSE };
 
 static const struct argp_option keys[] = {
     {"model", 'm', "MODEL", 0, "network and its options (resnet50)", 1},

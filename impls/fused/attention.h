@@ -66,7 +66,6 @@ struct fused_site {
     int mean_plane, max_plane;  /* which plane of two; -1: there is none */
     bool half;                  /* one plane, half of each */
     bool reduce;                /* the plane is a 1x1 convolution */
-    int band;                   /* rows that are pooled, gated and written in one go */
     struct fused_window window;
     struct fused_keep keep;
     struct fused_diff diff;

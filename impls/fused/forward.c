@@ -38,29 +38,22 @@ static void prepare(const struct fused_job *job, const struct fused_crew *crew)
 /* Everything that does not need the statistics of the whole batch. */
 static void begin_image(const struct fused_job *job, const struct fused_crew *crew, int image)
 {
-    const bool after = job->desc->attention.order == ORDER_SPATIAL_FIRST;
-    const enum fused_until until = job->site->batch ? UNTIL_LOGITS
-                                   : after          ? UNTIL_GATE
-                                                    : UNTIL_RESULT;
-    if (job->desc->attention.channel && !after)
+    if (job->desc->attention.channel && job->desc->attention.order != ORDER_SPATIAL_FIRST)
         fused_channel_forward(job, crew, image);
     if (job->desc->attention.spatial)
-        fused_spatial_forward(job, crew, image, until);
+        fused_spatial_logits(job, crew, image);
     if (job->site->batch)
         fused_spatial_measure(job, crew, image);
-    fused_crew_wait(crew);
 }
 
 static void finish_image(const struct fused_job *job, const struct fused_crew *crew, int image)
 {
-    const bool after = job->desc->attention.order == ORDER_SPATIAL_FIRST;
     const struct fused_share rows = fused_crew_share(crew, job->h, 1);
-    if (job->site->batch)
+    if (job->desc->attention.spatial)
         fused_spatial_squash(job, image, rows);
-    if (job->desc->attention.channel && after)
+    if (job->desc->attention.channel && job->desc->attention.order == ORDER_SPATIAL_FIRST)
         fused_channel_forward(job, crew, image);
-    if (job->site->batch || after || !job->desc->attention.spatial)
-        fused_apply_rows(job, image, rows);
+    fused_apply_rows(job, image, rows);
     fused_crew_wait(crew);
 }
 

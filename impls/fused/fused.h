@@ -8,9 +8,8 @@
  * channel with batch statistics is ERR_USAGE. Only f32; strided views are accepted.
  *
  * Inference may work in place on src[0]. Passes over the map: one that pools all channels over the
- * pixels, one that pools all pixels over the channels, one that writes the result; the last two run
- * together in bands of rows that stay in the cache. Results do not depend on who runs first, but
- * may on the number of threads.
+ * pixels, one that pools all pixels over the channels, one that writes the result. The same number
+ * of threads gives the same bits.
  *
  * The instruction set is the best that the processor has (how: "fused attention:avx512"); the
  * environment variable CBAM_BENCH_ISA=baseline|avx2|avx512 asks for one, ERR_USAGE when the

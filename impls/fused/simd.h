@@ -4,6 +4,7 @@
 #ifndef IMPLS_FUSED_SIMD_H
 #define IMPLS_FUSED_SIMD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #if LANES > 4 || defined(__SSE2__)
@@ -173,6 +174,22 @@ INLINE quad vec_fold_max(vec v)
 #else
     return (quad)v;
 #endif
+}
+
+/* Whether none of four is a NaN. */
+INLINE bool quad_is_numbers(quad v)
+{
+#if defined(__SSE2__)
+    return _mm_movemask_ps((__m128)(v == v)) == 0xf;
+#else
+    iquad same = v == v;
+    return same[0] & same[1] & same[2] & same[3];
+#endif
+}
+
+INLINE void quad_store(float *to, quad v)
+{
+    memcpy(to, &v, sizeof v);
 }
 
 INLINE quad quad_max(quad a, quad b)

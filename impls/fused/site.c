@@ -5,8 +5,6 @@
 #include "impls/base/memory.h"
 #include "impls/ops.h"
 
-enum { BAND_BYTES = 128 * 1024 }; /* a band of rows, and the rows around it, stay in a 1 MB cache */
-
 static size_t padded(size_t count)
 {
     return (count + FUSED_PAD - 1) / FUSED_PAD * FUSED_PAD;
@@ -56,7 +54,6 @@ static void set_form(struct fused_site *site, const struct op_desc *desc)
 {
     const bool both = desc->attention.cpool == CPOOL_BOTH;
     const float factor = desc->attention.twice ? 2 : 1;
-    const size_t row = (size_t)desc->src[0].w * (size_t)desc->src[0].c * sizeof(float);
     site->batch = desc->train && desc->attention.with_bn && desc->attention.batch_stats;
     site->peaks = desc->train;
     site->branches = both ? 2 : 1;
@@ -65,7 +62,6 @@ static void set_form(struct fused_site *site, const struct op_desc *desc)
     site->spatial_factor = factor;
     set_planes(site, desc);
     site->own_lens = site->reduce || desc->attention.order != ORDER_CHANNEL_FIRST;
-    site->band = row < BAND_BYTES ? (int)(BAND_BYTES / row) : 1;
     set_window(&site->window, desc,
                site->mean_plane >= 0 && site->max_plane >= 0 && !site->half);
 }

@@ -21,32 +21,32 @@ static void pool_planes(const struct fused_job *job, int image, const struct fus
 }
 
 static void pool_rows(const struct fused_job *job, const struct fused_crew *crew, int image,
-                      int first, int last)
+                      struct fused_share own)
 {
     const struct fused_window *window = &job->site->window;
-    const struct fused_span x = fused_rows_of(job, image, (struct fused_share){first, last});
+    const struct fused_span x = fused_rows_of(job, image, own);
     if (job->site->reduce)
         job->site->k->dot_rows(&x, fused_lens_at(job, image),
                                fused_keep_at(job, image, job->site->keep.plane[0]));
     else
         pool_planes(job, image, &x);
     for (int q = 0; q < window->planes; q++)
-        fused_plane_pad(window, fused_keep_at(job, image, job->site->keep.plane[q]), first, last,
-                        fused_planes_at(job, crew, q));
+        fused_plane_pad(window, fused_keep_at(job, image, job->site->keep.plane[q]), own.first,
+                        own.last, fused_planes_at(job, crew, q));
 }
 
 static void convolve_rows(const struct fused_job *job, const struct fused_crew *crew, int image,
-                          int first, int last)
+                          struct fused_share own)
 {
     const struct fused_window *window = &job->site->window;
     const float *bias = fused_param(job, P_CONV_BIAS);
     float *results = fused_results_at(job, crew);
     float *logit = fused_keep_at(job, image, job->site->keep.logit);
     job->site->k->stencil(window, fused_planes_at(job, crew, 0), fused_param(job, P_CONV),
-                          bias ? *bias : 0, first, last, results);
-    for (int y = first; y < last; y++)
+                          bias ? *bias : 0, own.first, own.last, results);
+    for (int y = own.first; y < own.last; y++)
         memcpy(logit + (size_t)y * (size_t)job->w,
-               results + (size_t)(y - first) * (size_t)window->pitch,
+               results + (size_t)(y - own.first) * (size_t)window->pitch,
                (size_t)job->w * sizeof *logit);
 }
 
@@ -80,37 +80,15 @@ void fused_apply_rows(const struct fused_job *job, int image, struct fused_share
     job->site->k->apply(&apply);
 }
 
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
-
-/* A window reaches `pad` rows into the neighbours' shares, so members first pool the rows at both
- * ends of their own and wait for each other; the rest of a share is nobody else's business. */
-void fused_spatial_forward(const struct fused_job *job, const struct fused_crew *crew, int image,
-                           enum fused_until until)
+/* A window reaches into the neighbours' rows: their planes must be there first. */
+void fused_spatial_logits(const struct fused_job *job, const struct fused_crew *crew, int image)
 {
     const struct fused_share own = fused_crew_share(crew, job->h, 1);
-    const int rows = own.last - own.first, pad = job->site->window.pad;
-    const int head = crew->size > 1 ? smaller(pad, rows) : 0;
-    const int tail = crew->size > 1 ? smaller(pad, rows - head) : 0;
-    int pooled = own.first + head, last;
-    pool_rows(job, crew, image, own.first, pooled);
-    pool_rows(job, crew, image, own.last - tail, own.last);
+    if (own.first < own.last)
+        pool_rows(job, crew, image, own);
     fused_crew_wait(crew);
-    for (int first = own.first; first < own.last; first = last) {
-        last = smaller(own.last, first + job->site->band);
-        int ahead = smaller(own.last - tail, last + pad);
-        if (ahead > pooled) {
-            pool_rows(job, crew, image, pooled, ahead);
-            pooled = ahead;
-        }
-        convolve_rows(job, crew, image, first, last);
-        if (until >= UNTIL_GATE)
-            fused_spatial_squash(job, image, (struct fused_share){first, last});
-        if (until >= UNTIL_RESULT)
-            fused_apply_rows(job, image, (struct fused_share){first, last});
-    }
+    if (own.first < own.last)
+        convolve_rows(job, crew, image, own);
 }
 
 void fused_spatial_measure(const struct fused_job *job, const struct fused_crew *crew, int image)

@@ -5,13 +5,8 @@
 
 #include "impls/fused/attention.h"
 
-/* How far a walk over the rows goes. */
-enum fused_until { UNTIL_LOGITS, UNTIL_GATE, UNTIL_RESULT };
-
-/* Pools the channels, convolves the planes and, where asked, computes gs and writes the result, in
- * bands of rows: what is pooled first is still in the cache when it is written. */
-void fused_spatial_forward(const struct fused_job *job, const struct fused_crew *crew, int image,
-                           enum fused_until until);
+/* Pools the channels of this member's rows and convolves the planes: the logits of these rows. */
+void fused_spatial_logits(const struct fused_job *job, const struct fused_crew *crew, int image);
 
 /* gs of some rows, from their logits. */
 void fused_spatial_squash(const struct fused_job *job, int image, struct fused_share rows);
