@@ -21,6 +21,8 @@ static const struct verb {
     {"layers", "check and time single layers", verb_layers},
     {"latency", "time whole networks", verb_latency},
     {"study", "a grid of training runs: run, status, report", verb_study},
+    {"regress", "did a change make anything slower, or wrong? counts, pair, selftest",
+     verb_regress},
 };
 enum { VERBS = sizeof verbs / sizeof verbs[0] };
 

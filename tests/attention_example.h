@@ -22,9 +22,9 @@ enum example_row {
 const char *example_name(enum example_row row);
 const char *example_spec(enum example_row row); /* the attention specification it is of */
 
-/* Builds a module on the input, node c->net->input, sets c->net->output, calls net_case_finish() and
- * gives the ids of the channel and of the spatial gate in c->infer; NO_NODE where they cannot be
- * read. */
+/* Builds a module on the input, node c->net->input, sets c->net->output, calls net_case_finish()
+ * and gives the ids of the channel and of the spatial gate in c->infer; NO_NODE where they cannot
+ * be read. */
 typedef void example_builder(struct net_case *c, const void *detail, int gates[2]);
 
 /* Gives the module the example's weights by the ends of their names and compares both gates, the

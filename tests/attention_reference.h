@@ -14,7 +14,7 @@ struct reference_form {
     char order;       /* 'c' channel first (and 0), 's' spatial first, 'p' both on the input */
     bool article;     /* channel gate: sigmoid in each branch, then the sum */
     char cpool;       /* 'b' mean and max (and 0), 'a' mean, 'm' max, 'h' half of each, one pass */
-    char spool;       /* 'b' both planes (and 0), 'r' 1x1 convolution, 'h' one plane, half of each */
+    char spool;       /* 'b' both planes (and 0), 'r' 1x1 convolution, 'h' half of each in one */
     bool mean_first;  /* planes [mean, max] instead of [max, mean] */
     bool inner;       /* x + x g */
     bool twice;       /* both gates doubled */

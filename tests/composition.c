@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* An oracle of one link of the chain, its parameters taken from slots `first`.. of the fused one. */
+/* An oracle of one link of the chain; its parameters are slots `first`.. of the fused one. */
 static enum status make_link(struct oracle *link, const struct oracle *fused,
                              const struct op_desc *desc, int first)
 {

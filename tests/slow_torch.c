@@ -3,34 +3,15 @@
  * to zero that single precision decides otherwise than double precision on which side they are, in
  * PyTorch as here; that moves gradients by up to some per cent, so they are compared loosely here
  * and strictly in test_torch.c, where no activation is that near. */
-#include "impls/base/threads.h"
 #include "tests/torch_fixture.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
-static const char *const fixtures[] = {"resnet18_cbam_224", "resnet50_cbam_224",
-                                       "resnet50_article_224"};
-enum { FIXTURES = sizeof fixtures / sizeof fixtures[0], MOST = 40 };
-
-struct way {
-    const char *fixture;
-    const struct impl *impl;
-    bool fused;
-    char name[96];
-};
+#include "tests/ways.h"
 
 static void test_network(void **state)
 {
     const struct way *way = *state;
     struct torch_fixture f;
     char text[TORCH_TEXT];
-    torch_open(&f, way->fixture, way->impl, way->fused, NULL);
+    torch_open(&f, way->detail, way->impl, way->fused, NULL);
     if (way->fused && !net_case_is_fused(&f.c)) {
         torch_close(&f);
         print_message("skipped: the implementation fuses nothing\n");
@@ -48,20 +29,11 @@ static void test_network(void **state)
 
 int main(int argc, char **argv)
 {
-    static struct way way[MOST];
-    static struct CMUnitTest test[MOST];
-    size_t count = 0;
+    static const struct way_test tests[] = {
+        {"resnet18_cbam_224", test_network, EACH_WAY, "resnet18_cbam_224"},
+        {"resnet50_cbam_224", test_network, EACH_WAY, "resnet50_cbam_224"},
+        {"resnet50_article_224", test_network, EACH_WAY, "resnet50_article_224"},
+    };
     (void)argc;
-    threads_startup(argv);
-    for (int k = 0; k < FIXTURES; k++)
-        for (int i = 0; impls[i]; i++)
-            for (int fused = 0; fused < 2; fused++) {
-                CHECK(count < MOST);
-                struct way *w = &way[count];
-                *w = (struct way){fixtures[k], impls[i], fused, ""};
-                snprintf(w->name, sizeof w->name, "%s/%s%s", fixtures[k], impls[i]->name,
-                         fused ? "/fused" : "");
-                test[count++] = (struct CMUnitTest){w->name, test_network, NULL, NULL, w};
-            }
-    return _cmocka_run_group_tests("networks against PyTorch, 224", test, count, NULL, NULL) != 0;
+    return ways_run(argv, "networks against PyTorch, 224", tests, sizeof tests / sizeof tests[0]);
 }

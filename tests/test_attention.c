@@ -2,33 +2,11 @@
  * against modules that are wrong in the ways in which published ones were: each must be told apart.
  * All forms and options: test_attention_forms.c. */
 #include "bench/net/attention.h"
-#include "impls/base/threads.h"
 #include "tests/attention_example.h"
+#include "tests/ways.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-struct way {
-    const struct impl *impl;
-    bool fused;
-    char name[96];
-};
-
-static const struct impl *impl_of(void **state)
-{
-    return ((const struct way *)*state)->impl;
-}
-
-static bool fused_of(void **state)
-{
-    return ((const struct way *)*state)->fused;
-}
 
 /* ---- the real module ---- */
 
@@ -45,9 +23,10 @@ static void build_attention(struct net_case *c, const void *detail, int gates[2]
 
 static void test_worked_example(void **state)
 {
+    const struct way *way = *state;
     char text[EXAMPLE_TEXT];
     for (enum example_row row = 0; row < EXAMPLE_ROWS; row++)
-        if (!example_check(impl_of(state), fused_of(state), row, build_attention, example_spec(row), text))
+        if (!example_check(way->impl, way->fused, row, build_attention, example_spec(row), text))
             fail_msg("%s", text);
 }
 
@@ -79,9 +58,10 @@ static void test_another_form_is_told_apart(void **state)
         {EXAMPLE_LIGHT, "cbam-light:bias=on:bn=off:cpool=both"},
         {EXAMPLE_LIGHT, "cbam-light:bias=on:bn=off:spool=both"},
     };
+    const struct way *way = *state;
     char text[EXAMPLE_TEXT];
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
-        if (example_check(impl_of(state), fused_of(state), wrong[i].row, build_attention,
+        if (example_check(way->impl, way->fused, wrong[i].row, build_attention,
                           wrong[i].spec, text))
             fail_msg("%s passes for '%s'", wrong[i].spec, example_name(wrong[i].row));
 }
@@ -212,13 +192,14 @@ static void build_wrong(struct net_case *c, const void *detail, int gates[2])
 
 static void test_wrong_modules_are_told_apart(void **state)
 {
+    const struct way *way = *state;
     static const enum example_row tried[] = {EXAMPLE_NORMALISED, EXAMPLE_FRESH, EXAMPLE_BARE};
     for (enum mutation mutation = 0; mutation < MUTATIONS; mutation++) {
         int passed = 0;
         char text[EXAMPLE_TEXT] = "";
         for (int i = 0; i < 3; i++) {
             struct wrong_module m = {mutation, tried[i] != EXAMPLE_BARE};
-            passed += example_check(impl_of(state), false, tried[i], build_wrong, &m, text);
+            passed += example_check(way->impl, false, tried[i], build_wrong, &m, text);
         }
         if (mutation == NO_MUTATION && passed != 3)
             fail_msg("the module composed here is refused: %s", text);
@@ -232,45 +213,25 @@ static void test_wrong_modules_are_told_apart(void **state)
  * fresh row (BN weight 0) shows beyond doubt that the normalisation is missing. */
 static void test_what_tells_them_apart(void **state)
 {
+    const struct way *way = *state;
     char text[EXAMPLE_TEXT];
     struct wrong_module alike = {TWO_MLPS_ALIKE, false}, bare = {NO_NORMALISATION, true};
-    assert_false(example_check(impl_of(state), false, EXAMPLE_BARE, build_wrong, &alike, text));
+    assert_false(example_check(way->impl, false, EXAMPLE_BARE, build_wrong, &alike, text));
     if (!strstr(text, "mlp.1.weight"))
         fail_msg("two MLPs with equal weights were told apart by: %s", text);
-    assert_false(example_check(impl_of(state), false, EXAMPLE_FRESH, build_wrong, &bare, text));
+    assert_false(example_check(way->impl, false, EXAMPLE_FRESH, build_wrong, &bare, text));
     if (!strstr(text, "spatial gate"))
         fail_msg("a missing normalisation was told apart by: %s", text);
 }
 
-#define TEST(function, fused) {#function, function, fused}
-static const struct {
-    const char *name;
-    CMUnitTestFunction function;
-    bool fused; /* with fused operations as well */
-} tests[] = {
-    TEST(test_worked_example, true),
-    TEST(test_another_form_is_told_apart, true),
-    TEST(test_wrong_modules_are_told_apart, false),
-    TEST(test_what_tells_them_apart, false),
-};
-enum { TESTS = sizeof tests / sizeof tests[0], MOST = 8 * TESTS };
-
 int main(int argc, char **argv)
 {
-    static struct way way[MOST];
-    static struct CMUnitTest test[MOST];
-    size_t count = 0;
+    static const struct way_test tests[] = {
+        {"worked example", test_worked_example, EACH_WAY, NULL},
+        {"another form is told apart", test_another_form_is_told_apart, EACH_WAY, NULL},
+        {"wrong modules are told apart", test_wrong_modules_are_told_apart, EACH_IMPL, NULL},
+        {"what tells them apart", test_what_tells_them_apart, EACH_IMPL, NULL},
+    };
     (void)argc;
-    threads_startup(argv);
-    for (int i = 0; impls[i]; i++)
-        for (int t = 0; t < TESTS; t++)
-            for (int fused = 0; fused <= tests[t].fused; fused++) {
-                CHECK(count < MOST);
-                struct way *w = &way[count];
-                *w = (struct way){.impl = impls[i], .fused = fused};
-                snprintf(w->name, sizeof w->name, "%s/%s%s", tests[t].name, impls[i]->name,
-                         fused ? "/fused" : "");
-                test[count++] = (struct CMUnitTest){w->name, tests[t].function, NULL, NULL, w};
-            }
-    return _cmocka_run_group_tests("attention, worked example", test, count, NULL, NULL) != 0;
+    return ways_run(argv, "attention, worked example", tests, sizeof tests / sizeof tests[0]);
 }

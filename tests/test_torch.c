@@ -2,36 +2,16 @@
  * inference, gradients by name, running statistics, ten training steps. And what the comparison is
  * worth: networks and optimisers that differ in one decision are refused. slow_torch.c has the same
  * at 224 pixels. */
-#include "impls/base/threads.h"
 #include "tests/torch_fixture.h"
+#include "tests/ways.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
-static const char *const fixtures[] = {
-    "resnet18_cbam",
-#ifndef SANITIZED /* ResNet-50 would take minutes */
-    "resnet50_cbam", "resnet50_article",
-#endif
-};
-enum { FIXTURES = sizeof fixtures / sizeof fixtures[0], MOST = 40 };
-
-struct way {
-    const char *fixture;
-    const struct impl *impl;
-    char name[96];
-};
+#include <string.h>
 
 static void finish(struct torch_fixture *f, const struct way *way, const char *what, bool good,
                    const char *text)
 {
-    print_message("%s, %s: worst logits %.1e, gradients %.1e (median %.1e), statistics %.1e, losses "
-                  "%.1e\n", way->name, what, f->worst[0], f->worst[1], f->median, f->worst[2],
+    print_message("%s, %s: worst logits %.1e, gradients %.1e (median %.1e), statistics %.1e, "
+                  "losses %.1e\n", way->name, what, f->worst[0], f->worst[1], f->median, f->worst[2],
                   f->worst[3]);
     if (!good)
         fail_msg("%s", text);
@@ -45,10 +25,12 @@ static void test_network(void **state)
     const struct way *way = *state;
     struct torch_fixture f;
     char text[TORCH_TEXT];
-    torch_open(&f, way->fixture, way->impl, false, NULL);
+    if (strncmp(way->detail, "resnet50", 8) == 0)
+        ways_skip_sanitized();
+    torch_open(&f, way->detail, way->impl, false, NULL);
     bool good = torch_check_inference(&f, text) && torch_check_first_step(&f, text);
     finish(&f, way, "primitives", good, text);
-    torch_open(&f, way->fixture, way->impl, true, NULL);
+    torch_open(&f, way->detail, way->impl, true, NULL);
     if (net_case_is_fused(&f.c))
         good = torch_check_inference(&f, text) && torch_check_first_step(&f, text);
     good = good && torch_check_training(&f, &f.sgd, text);
@@ -57,18 +39,18 @@ static void test_network(void **state)
 
 /* ---- what is refused ---- */
 
-#ifndef SANITIZED /* nothing that a sanitizer would see for the first time */
-
 /* Other forms of attention whose weights have the same names. */
 static void test_other_networks_are_refused(void **state)
 {
+    const struct way *way = *state;
     static const char *const wrong[] = {"cbam:planes=mean-max", "cbam-spatial-first",
                                         "cbam-parallel", "cbam:gate=article", "cbam:inner",
                                         "cbam:cpool=avg", "cbam:scale=2"};
+    ways_skip_sanitized();
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct torch_fixture f;
         char text[TORCH_TEXT];
-        torch_open(&f, "resnet18_cbam", ((const struct way *)*state)->impl, false, wrong[i]);
+        torch_open(&f, "resnet18_cbam", way->impl, false, wrong[i]);
         if (torch_check_inference(&f, text))
             fail_msg("%s passes in inference", wrong[i]);
         if (torch_check_first_step(&f, text))
@@ -79,6 +61,7 @@ static void test_other_networks_are_refused(void **state)
 
 static void test_other_optimisers_are_refused(void **state)
 {
+    const struct way *way = *state;
     static const struct {
         const char *what;
         struct sgd sgd;
@@ -89,7 +72,8 @@ static void test_other_optimisers_are_refused(void **state)
                  {"another rate", {.lr = 0.00303, .momentum = 0.9, .weight_decay = 0.1}}};
     struct torch_fixture f;
     char text[TORCH_TEXT];
-    torch_open(&f, "resnet18_cbam", ((const struct way *)*state)->impl, false, NULL);
+    ways_skip_sanitized();
+    torch_open(&f, "resnet18_cbam", way->impl, false, NULL);
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         if (torch_check_training(&f, &wrong[i].sgd, text))
             fail_msg("passes: %s", wrong[i].what);
@@ -97,15 +81,14 @@ static void test_other_optimisers_are_refused(void **state)
     torch_close(&f);
 }
 
-#endif
-
 /* A running variance that is updated with the biased variance, as some libraries do; in layer4 a
  * channel has 16 values. */
 static void test_biased_variance_is_refused(void **state)
 {
+    const struct way *way = *state;
     struct torch_fixture f;
     char text[TORCH_TEXT];
-    torch_open(&f, "resnet18_cbam", ((const struct way *)*state)->impl, false, NULL);
+    torch_open(&f, "resnet18_cbam", way->impl, false, NULL);
     struct net_param *param = net_case_find(&f.c, "layer4.1.bn2.running_var");
     assert_non_null(param);
     float old[512];
@@ -119,41 +102,16 @@ static void test_biased_variance_is_refused(void **state)
     torch_close(&f);
 }
 
-static void add(struct CMUnitTest *test, size_t *count, struct way *way, CMUnitTestFunction run)
-{
-    CHECK(*count < MOST);
-    test[(*count)++] = (struct CMUnitTest){way->name, run, NULL, NULL, way};
-}
-
 int main(int argc, char **argv)
 {
-    static struct way way[MOST];
-    static struct CMUnitTest test[MOST];
-    static const struct {
-        const char *name;
-        CMUnitTestFunction run;
-    } refused[] = {
-        {"a biased variance is refused", test_biased_variance_is_refused},
-#ifndef SANITIZED
-        {"other networks are refused", test_other_networks_are_refused},
-        {"other optimisers are refused", test_other_optimisers_are_refused},
-#endif
+    static const struct way_test tests[] = {
+        {"resnet18_cbam", test_network, EACH_IMPL, "resnet18_cbam"},
+        {"a biased variance is refused", test_biased_variance_is_refused, ONCE, NULL},
+        {"resnet50_cbam", test_network, EACH_IMPL, "resnet50_cbam"},
+        {"resnet50_article", test_network, EACH_IMPL, "resnet50_article"},
+        {"other networks are refused", test_other_networks_are_refused, ONCE, NULL},
+        {"other optimisers are refused", test_other_optimisers_are_refused, ONCE, NULL},
     };
-    size_t count = 0;
     (void)argc;
-    threads_startup(argv);
-    for (int k = 0; k < FIXTURES; k++)
-        for (int i = 0; impls[i]; i++) {
-            struct way *w = &way[count];
-            *w = (struct way){fixtures[k], impls[i], ""};
-            snprintf(w->name, sizeof w->name, "%s/%s", fixtures[k], impls[i]->name);
-            add(test, &count, w, test_network);
-        }
-    for (size_t r = 0; r < sizeof refused / sizeof refused[0]; r++) {
-        struct way *w = &way[count];
-        *w = (struct way){NULL, impls[0], ""};
-        snprintf(w->name, sizeof w->name, "%s", refused[r].name);
-        add(test, &count, w, refused[r].run);
-    }
-    return _cmocka_run_group_tests("networks against PyTorch", test, count, NULL, NULL) != 0;
+    return ways_run(argv, "networks against PyTorch", tests, sizeof tests / sizeof tests[0]);
 }

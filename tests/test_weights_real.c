@@ -1,31 +1,20 @@
 /* Networks that other people trained, on the pictures they trained for, against what PyTorch makes
- * of the same files: ResNet-20, and a small network with two CBAM modules, tensor by tensor and as a
- * whole. Needs $CBAM_DATA with weights/ and cifar-10-lossless-bin/ (its README tells what they are);
- * skipped without. */
+ * of the same files: ResNet-20, and a small network with two CBAM modules, tensor by tensor and as
+ * a whole. Needs $CBAM_DATA with weights/ and cifar-10-lossless-bin/ (README there); skipped
+ * without. */
 #include "bench/net/attention.h"
 #include "bench/transfer/evaluate.h"
 #include "bench/transfer/session.h"
 #include "impls/base/threads.h"
 #include "tests/net_case.h"
+#include "tests/ways.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 enum { IMAGES = 1000, CLASSES = 10, BATCH = 100, FIRST = 4, PATH = 512 };
-
-struct way {
-    const struct impl *impl;
-    bool fused;
-    char name[96];
-};
 
 /* $CBAM_DATA/NAME; skips the running test when the variable is not set. */
 static const char *data_path(const char *name, char path[PATH])
@@ -101,6 +90,7 @@ static void test_resnet20(void **state)
     struct session s = {.compose = !way->fused};
     struct evaluation e;
     char path[PATH], data[PATH + 16], weights[PATH];
+    ways_skip_sanitized();
     snprintf(data, sizeof data, "cifar10:%s", data_path("cifar-10-lossless-bin", path));
     const struct weights_request request = {
         .model = "resnet20", .attention = "none",
@@ -279,6 +269,7 @@ static void test_network_with_attention(void **state)
     struct dataset ds;
     struct split split;
     struct loader loader;
+    ways_skip_sanitized();
     open_cifar(&ds);
     net_case_must(split_make(&split, &ds, 1));
     net_case_must(loader_init(&loader, &ds, &split.list[PART_TEST], &config));
@@ -298,27 +289,11 @@ static void test_network_with_attention(void **state)
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        CMUnitTestFunction function;
-    } tests[] = {{"trained modules", test_trained_modules},
-                 {"network with attention", test_network_with_attention},
-                 {"resnet20", test_resnet20}};
-    enum { TESTS = sizeof tests / sizeof tests[0], MOST = 16 * TESTS };
-    static struct way way[MOST];
-    static struct CMUnitTest test[MOST];
-    size_t count = 0;
+    static const struct way_test tests[] = {
+        {"trained modules", test_trained_modules, EACH_WAY, NULL},
+        {"network with attention", test_network_with_attention, EACH_WAY, NULL},
+        {"resnet20", test_resnet20, EACH_WAY, NULL},
+    };
     (void)argc;
-    threads_startup(argv);
-    for (int t = 0; t < TESTS; t++)
-        for (int i = 0; impls[i]; i++)
-            for (int fused = 0; fused < 2; fused++) {
-                CHECK(count < MOST);
-                struct way *w = &way[count];
-                *w = (struct way){impls[i], fused, ""};
-                snprintf(w->name, sizeof w->name, "%s/%s%s", tests[t].name, impls[i]->name,
-                         fused ? "/fused" : "");
-                test[count++] = (struct CMUnitTest){w->name, tests[t].function, NULL, NULL, w};
-            }
-    return _cmocka_run_group_tests("trained weights", test, count, NULL, NULL) != 0;
+    return ways_run(argv, "trained weights", tests, sizeof tests / sizeof tests[0]);
 }

@@ -12,7 +12,8 @@
 
 #include <cmocka.h>
 
-enum { SEEN_LOGITS, SEEN_GRADIENTS, SEEN_STATISTICS, SEEN_LOSSES, MOST_NUMBERS = 64, MOST_TENSORS = 512 };
+enum { SEEN_LOGITS, SEEN_GRADIENTS, SEEN_STATISTICS, SEEN_LOSSES };
+enum { MOST_NUMBERS = 64, MOST_TENSORS = 512 };
 
 const struct torch_tolerance torch_tolerance = {.logits = 1e-5, .gradient = 1e-4, .median = 3e-5,
                                                 .statistics = 1e-5, .loss = 2e-6, .growth = 2.5,

@@ -158,11 +158,10 @@ static enum status add_operation(struct reading *r, const char *text)
     return append(r->cases, &desc, &(struct case_info){0});
 }
 
-/* Whether a line that is no operation is benchdnn's. */
+/* Whether a line that is no operation is certainly benchdnn's. */
 static bool is_benchdnn(const struct reading *r, const char *text)
 {
-    return text[0] == '-' || benchdnn_starts(text) || r->reader.continued ||
-           r->reader.driver != BENCHDNN_ANY;
+    return text[0] == '-' || text[0] == '\\' || benchdnn_starts(text) || r->reader.continued;
 }
 
 static enum status add_words(struct reading *r, char *text)
@@ -179,9 +178,12 @@ static enum status add_line(struct reading *r, char *line)
     char *text = line + strspn(line, " \t");
     if (!*text)
         return OK;
-    if (!starts_with_operation(text) && is_benchdnn(r, text))
+    if (starts_with_operation(text))
+        return add_operation(r, text);
+    if (is_benchdnn(r, text))
         return add_words(r, text);
-    return add_operation(r, text);
+    TRY(benchdnn_end(&r->reader)); /* it may say which driver is next */
+    return r->reader.driver != BENCHDNN_ANY ? add_words(r, text) : add_operation(r, text);
 }
 
 /* ---- files ---- */

@@ -175,11 +175,25 @@ void regress_list_free(struct regress_list *cases)
 
 /* ---- targets ---- */
 
-bool regress_match(const char *pattern, const char *name)
+static bool match_one(const char *pattern, const char *name)
 {
     if (strpbrk(pattern, "*?["))
         return fnmatch(pattern, name, FNM_NOESCAPE) == 0;
     return strstr(name, pattern) != NULL;
+}
+
+bool regress_match(const char *pattern, const char *name)
+{
+    char one[sizeof ((struct regress_target *)0)->name];
+    for (;;) {
+        size_t length = strcspn(pattern, "|");
+        snprintf(one, sizeof one, "%.*s", (int)length, pattern);
+        if (one[0] && match_one(one, name))
+            return true;
+        if (!pattern[length])
+            return false;
+        pattern += length + 1;
+    }
 }
 
 static bool offers(const struct impl *impl, const struct regress_case *subject,

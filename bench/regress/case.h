@@ -55,7 +55,8 @@ enum status regress_targets_make(struct regress_targets *targets, const struct r
                                  const char *filter);
 void regress_targets_free(struct regress_targets *targets); /* zeroed is allowed */
 
-/* Whether a name matches a pattern: as a shell pattern when it has one of *?[, else as a part. */
+/* Whether a name matches one of the patterns that '|' separates: as a shell pattern when it has one
+ * of *?[, else as a part of the name. */
 bool regress_match(const char *pattern, const char *name);
 
 #endif

@@ -54,14 +54,25 @@ static enum status same_libraries(const struct work *work)
     return OK;
 }
 
+/* The same for the same two commits, another for the next: so the noise cases rotate. */
+static uint64_t draw_seed(const struct work *work)
+{
+    uint64_t drawn = random_mix(random_name(side_key(&work->base, "commit")),
+                                random_name(side_key(&work->head, "commit")));
+    return drawn % 1000000 + 1;
+}
+
 static enum status open_sides(struct work *work)
 {
-    const struct regress_settings *s = work->settings;
+    struct regress_settings *s = work->settings;
     TRY(side_open(&work->self, "this program", NULL));
     TRY(side_open(&work->base, "base", s->base));
     TRY(side_open(&work->head, "head", s->head));
     work->outcome->base_key = json_incref(work->base.key);
     work->outcome->head_key = json_incref(work->head.key);
+    if (s->seed == 0)
+        s->seed = draw_seed(work);
+    work->outcome->seed = s->seed;
     return same_libraries(work);
 }
 
@@ -351,6 +362,14 @@ static enum status judge_all(struct work *work, bool *undecided)
     return OK;
 }
 
+static bool any_measured(const struct work *work)
+{
+    for (int i = 0; i < work->count; i++)
+        if (work->entries[i].measured)
+            return true;
+    return false;
+}
+
 static bool has_time(const struct work *work, double round_seconds)
 {
     return work->rounds < MOST_ROUNDS &&
@@ -361,7 +380,7 @@ static bool has_time(const struct work *work, double round_seconds)
  * looked at after every fifth: looking more often would raise the rate of false alarms. */
 static enum status measure_all(struct work *work)
 {
-    bool undecided = true;
+    bool undecided = any_measured(work);
     while (undecided && work->rounds < work->settings->rounds)
         TRY(measure_round(work));
     TRY(judge_all(work, &undecided));
@@ -437,7 +456,6 @@ enum status regress_pair(struct regress_settings *settings, struct regress_outco
     work->outcome = outcome;
     work->start = clock_now_ns();
     outcome->threads = settings->threads;
-    outcome->seed = settings->seed;
     enum status status = run(work);
     outcome->seconds = seconds_since(work->start);
     close_work(work);

@@ -32,7 +32,7 @@ struct regress_settings {
     int threads, jobs;
     int rounds, samples;      /* least rounds; samples in a process */
     double sample_ms, warm_seconds, budget;
-    uint64_t seed;
+    uint64_t seed;            /* 0: drawn from the commits of the two builds */
     struct regress_allowance allow[SETTINGS_ALLOWANCES], allow_results[SETTINGS_ALLOWANCES];
     int allow_count, allow_results_count;
     bool strict;

@@ -12,5 +12,6 @@ int verb_train(int argc, char **argv);
 int verb_layers(int argc, char **argv);
 int verb_latency(int argc, char **argv);
 int verb_study(int argc, char **argv);
+int verb_regress(int argc, char **argv);
 
 #endif

@@ -17,8 +17,8 @@ enum { FUSED_THREADS = 64, FUSED_WIDEST = 63 }; /* most threads, largest window 
 /* Offsets in floats from the start of an image's record, each padded. */
 struct fused_keep {
     size_t pooled[2];    /* [c]: what enters the MLP: mean and maximum, or one vector */
-    size_t hidden[2];    /* [hidden]: behind its relu */
-    size_t hidden_sum;   /* [hidden]: both, where the second layer sees their sum */
+    size_t hidden[2];    /* [hidden]: behind its relu; for backward alone */
+    size_t hidden_sum;   /* [hidden]: both; the second layer may see their sum */
     size_t squashed[2];  /* [c]: the article's two branches, whose sum is gc */
     size_t channel;      /* gc [c] */
     size_t lens;         /* [c]: what channels are multiplied by before they are pooled */
@@ -70,8 +70,8 @@ struct fused_site {
     struct fused_keep keep;
     struct fused_diff diff;
     /* Bytes from the start of scratch. `records` holds what inference does not save. */
-    size_t records, diffs, units, columns, planes;
-    size_t columns_each, planes_each; /* of one thread */
+    size_t records, diffs, units, columns, hidden, planes;
+    size_t columns_each, hidden_each, planes_each; /* of one thread */
     size_t save_bytes, scratch_bytes;
 };
 
@@ -132,14 +132,22 @@ struct fused_unit *fused_unit_at(const struct fused_job *job, int image, int ran
 struct fused_columns fused_columns_at(const struct fused_job *job, const struct fused_crew *crew,
                                       int rank);
 
+/* A thread's hidden vectors of the MLP: what its channels give to the first layer, and the layer
+ * itself, each [hidden], for one or two branches. */
+struct fused_hidden {
+    float *part[2], *layer[2], *sum;
+};
+struct fused_hidden fused_hidden_at(const struct fused_job *job, const struct fused_crew *crew,
+                                    int rank);
+
 /* The crew's padded planes: 0 and 1 of the map, 2 of a gradient. */
 float *fused_planes_at(const struct fused_job *job, const struct fused_crew *crew, int which);
 
 /* This member's own results of a convolution, rows of window.pitch floats. */
 float *fused_results_at(const struct fused_job *job, const struct fused_crew *crew);
 
-/* Zeros all padded planes of the crew. */
-void fused_planes_clear(const struct fused_job *job, const struct fused_crew *crew);
+/* Zeros the first `count` padded planes of the crew, where the form has any. */
+void fused_planes_clear(const struct fused_job *job, const struct fused_crew *crew, int count);
 
 /* Copies rows first .. last-1 of a plane [h*w] into a padded one. */
 void fused_plane_pad(const struct fused_window *window, const float *plane, int first, int last,

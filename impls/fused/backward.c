@@ -262,7 +262,7 @@ static void run(const struct fused_job *job, int thread, int threads)
     const struct fused_crew crew = fused_crew_of(job, thread, threads);
     struct fused_unit totals = {0};
     if (crew.rank == 0)
-        fused_planes_clear(job, &crew);
+        fused_planes_clear(job, &crew, 3);
     fused_crew_wait(&crew);
     for (int image = crew.first; image < crew.last; image++) {
         begin_image(job, &crew, image);

@@ -11,12 +11,13 @@ enum {
     MOST_CHUNKS = 32,
     FEW_PARTS = 16,        /* below it, columns are cut finer */
     LEAST_SLICE = 64,      /* columns: four cache lines */
+    FOLD_COLUMNS = 64,     /* up to which pixels are folded: longer rows slow down large maps */
     FOLD_ROWS = 64,        /* rows that folding leaves where it may stop */
     /* Up to this size a written map is read again from a cache. Measured with 32 MB of last-level
      * cache, writing a map and then reading it once: streaming costs a quarter more at 6 MB, and
      * takes a third off at 12 MB, half at 25 MB. */
     CACHED_BYTES = 8 << 20,
-    WORTH_THREADS = 1 << 15 /* elements below which a parallel region costs more than it saves */
+    WORTH_THREADS = 1 << 16 /* elements below which a parallel region costs more than it saves */
 };
 
 /* Pixels that must be put into one row for it to have whole vectors. */
@@ -33,7 +34,7 @@ static size_t fold_of(size_t pixels, size_t channels, bool dense)
     size_t fold = least_fold(channels);
     if (!dense || fold > pixels || fold * channels > BN_COLUMNS)
         return 1;
-    while (2 * fold * channels <= BN_COLUMNS && pixels / (2 * fold) >= FOLD_ROWS)
+    while (2 * fold * channels <= FOLD_COLUMNS && pixels / (2 * fold) >= FOLD_ROWS)
         fold *= 2;
     return fold;
 }

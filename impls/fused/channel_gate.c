@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- forward ---- */
+/* ---- pooling: each member all pixels of its own channels ---- */
 
 static const float *pooled_through(const struct fused_job *job, int image)
 {
@@ -19,13 +19,6 @@ static bool has_max(const struct fused_job *job)
     return job->desc->attention.cpool != CPOOL_AVG;
 }
 
-/* What has been found of one channel. */
-struct found {
-    double sum;
-    float max;
-    int at; /* pixel */
-};
-
 static float value_at(const struct fused_span *x, const float *factor, int p, int i)
 {
     float v = x->data[(size_t)p * x->stride + i];
@@ -33,148 +26,167 @@ static float value_at(const struct fused_span *x, const float *factor, int p, in
 }
 
 /* The maximum by the rule for a NaN: it is larger than every number, and the first one wins. */
-static void careful_pixel(const struct fused_span *x, const float *factor, int i,
-                          struct found *found)
+static void careful_pixel(const struct fused_span *x, const float *factor, int i, float *max,
+                          int32_t *at)
 {
-    found->at = 0;
-    found->max = value_at(x, factor, 0, i);
-    for (int p = 1; p < x->last && !isnan(found->max); p++) {
+    *max = value_at(x, factor, 0, i);
+    *at = 0;
+    for (int p = 1; p < x->last && !isnan(*max); p++) {
         float v = value_at(x, factor, p, i);
-        if (!(v <= found->max)) {
-            found->max = v;
-            found->at = p;
+        if (!(v <= *max)) {
+            *max = v;
+            *at = p;
         }
     }
 }
 
 /* From the first pixel of a group to the pixel of the maximum. */
-static void find_pixel(const struct fused_span *x, const float *factor, int i,
-                       struct found *found)
+static int find_pixel(const struct fused_span *x, const float *factor, int i, float max, int group)
 {
-    int p = found->at;
-    while (p < x->last && p < found->at + FUSED_GROUP && value_at(x, factor, p, i) != found->max)
-        p++;
-    if (p < x->last && p < found->at + FUSED_GROUP)
-        found->at = p;
+    const int end = group + FUSED_GROUP < x->last ? group + FUSED_GROUP : x->last;
+    for (int p = group; p < end; p++)
+        if (value_at(x, factor, p, i) == max)
+            return p;
+    return group;
 }
 
-/* Members have pixels in ascending order: of equal maxima the first member's stays. */
-static struct found join_members(const struct fused_columns *of, int members, int i, bool tracked)
+/* Where maxima are, exactly; and a NaN, which shows in the sum alone, in its maximum. */
+static void settle_maxima(const struct fused_span *x, const float *factor,
+                          const struct fused_columns *columns)
 {
-    struct found found = {0, -INFINITY, 0};
-    for (int r = 0; r < members; r++) {
-        found.sum += of[r].sum[i];
-        if (r == 0 || of[r].max[i] > found.max) {
-            found.max = of[r].max[i];
-            found.at = tracked ? of[r].at[i] : 0;
-        }
-    }
-    return found;
-}
-
-static void store_pooled(const struct fused_job *job, int image, int i, float mean, float max)
-{
-    const struct fused_keep *keep = &job->site->keep;
-    float *first = fused_keep_at(job, image, keep->pooled[0]) + i;
-    switch (job->desc->attention.cpool) {
-    case CPOOL_BOTH:
-        *first = mean;
-        fused_keep_at(job, image, keep->pooled[1])[i] = max;
-        break;
-    case CPOOL_AVG:
-        *first = mean;
-        break;
-    case CPOOL_MAX:
-        *first = max;
-        break;
-    case CPOOL_HALF:
-        *first = 0.5f * mean + 0.5f * max;
-        break;
+    bool numbers = true;
+    for (int i = 0; i < x->c; i++)
+        numbers &= !isnan(columns->sum[i]);
+    for (int i = 0; i < x->c && columns->at; i++)
+        columns->at[i] = find_pixel(x, factor, i, columns->max[i], columns->at[i]);
+    for (int i = 0; i < x->c && !numbers; i++) {
+        int32_t ignored, *at = columns->at ? &columns->at[i] : &ignored;
+        if (isnan(columns->sum[i]))
+            careful_pixel(x, factor, i, &columns->max[i], at);
     }
 }
 
-static void join(const struct fused_job *job, const struct fused_crew *crew, int image)
+/* What enters the MLP, channels from `first` on. */
+static void store_pooled(const struct fused_job *job, int image, int first, int count,
+                         const struct fused_columns *columns)
 {
-    const struct fused_share all = {0, job->h};
-    const struct fused_share channels = fused_crew_share(crew, job->c, FUSED_PAD);
-    const struct fused_span x = fused_rows_of(job, image, all);
-    const float *factor = pooled_through(job, image);
-    const bool tracked = job->site->peaks && has_max(job);
+    const enum attention_cpool cpool = job->desc->attention.cpool;
+    const double part = 1.0 / job->pixels;
+    float *to = fused_keep_at(job, image, job->site->keep.pooled[0]) + first;
+    float *second = fused_keep_at(job, image, job->site->keep.pooled[1]) + first;
+    for (int i = 0; i < count && cpool != CPOOL_MAX; i++)
+        to[i] = (float)(columns->sum[i] * part);
+    if (cpool == CPOOL_MAX || cpool == CPOOL_BOTH)
+        memcpy(cpool == CPOOL_BOTH ? second : to, columns->max, (size_t)count * sizeof *to);
+    for (int i = 0; i < count && cpool == CPOOL_HALF; i++)
+        to[i] = 0.5f * to[i] + 0.5f * columns->max[i];
+}
+
+static void pool(const struct fused_job *job, const struct fused_crew *crew, int image,
+                 struct fused_share own)
+{
+    struct fused_span x = fused_rows_of(job, image, (struct fused_share){0, job->h});
+    struct fused_columns columns = fused_columns_at(job, crew, crew->rank);
     int32_t *pixel_of = (int32_t *)fused_keep_at(job, image, job->site->keep.pixel_of);
-    struct fused_columns of[FUSED_THREADS];
-    for (int r = 0; r < crew->size; r++)
-        of[r] = fused_columns_at(job, crew, r);
-    for (int i = channels.first; i < channels.last; i++) {
-        struct found found = join_members(of, crew->size, i, tracked);
-        if (isnan(found.sum))
-            careful_pixel(&x, factor, i, &found);
-        else if (tracked)
-            find_pixel(&x, factor, i, &found);
-        if (tracked)
-            pixel_of[i] = found.at;
-        store_pooled(job, image, i, (float)(found.sum / job->pixels), found.max);
-    }
+    const float *factor = pooled_through(job, image);
+    x.data += own.first;
+    x.c = own.last - own.first;
+    if (!job->site->peaks || !has_max(job))
+        columns.at = NULL;
+    job->site->k->pool_columns(&x, factor, &columns);
+    if (has_max(job))
+        settle_maxima(&x, factor, &columns);
+    if (columns.at)
+        memcpy(pixel_of + own.first, columns.at, (size_t)x.c * sizeof *pixel_of);
+    store_pooled(job, image, own.first, x.c, &columns);
 }
+
+/* ---- the MLP forward ---- */
 
 /* Adds `times` * bias, where there is one. */
-static void add_bias(float *to, const float *bias, float times, struct fused_share range)
+static void add_bias(float *to, const float *bias, float times, int first, int last)
 {
-    for (int i = range.first; bias && i < range.last; i++)
+    for (int i = first; bias && i < last; i++)
         to[i] += times * bias[i];
 }
 
-static void first_layer(const struct fused_job *job, const struct fused_crew *crew, int image)
+/* The first layer as far as this member's channels go. */
+static void first_layer(const struct fused_job *job, const struct fused_crew *crew, int image,
+                        struct fused_share own)
 {
     const struct fused_keep *keep = &job->site->keep;
-    const int hidden = job->desc->attention.hidden;
-    const struct fused_share range = fused_crew_share(crew, hidden, FUSED_PAD / 4);
-    const struct fused_rows rows = {fused_param(job, P_W1), job->c, range.first, range.last};
+    const struct fused_rows rows = {fused_param(job, P_W1) + own.first, (size_t)job->c,
+                                    own.last - own.first, 0, job->desc->attention.hidden};
+    const struct fused_hidden to = fused_hidden_at(job, crew, crew->rank);
     const bool two = job->site->branches == 2;
-    float *h[2] = {fused_keep_at(job, image, keep->hidden[0]),
-                   two ? fused_keep_at(job, image, keep->hidden[1]) : NULL};
-    float *sum = fused_keep_at(job, image, keep->hidden_sum);
-    job->site->k->matvec(&rows, fused_keep_at(job, image, keep->pooled[0]),
-                         two ? fused_keep_at(job, image, keep->pooled[1]) : NULL, h[0], h[1]);
+    job->site->k->matvec(&rows, fused_keep_at(job, image, keep->pooled[0]) + own.first,
+                         two ? fused_keep_at(job, image, keep->pooled[1]) + own.first : NULL,
+                         to.part[0], two ? to.part[1] : NULL);
+}
+
+/* Every member for itself: the sum of all members' parts, relu. */
+static void finish_first_layer(const struct fused_job *job, const struct fused_crew *crew)
+{
+    const int hidden = job->desc->attention.hidden;
+    const struct fused_hidden own = fused_hidden_at(job, crew, crew->rank);
     for (int b = 0; b < job->site->branches; b++) {
-        add_bias(h[b], fused_param(job, P_B1), 1, range);
-        for (int i = range.first; i < range.last; i++)
-            h[b][i] = h[b][i] <= 0 ? 0 : h[b][i];
+        float *h = own.layer[b];
+        memset(h, 0, (size_t)hidden * sizeof *h);
+        for (int r = 0; r < crew->size; r++) {
+            const float *part = fused_hidden_at(job, crew, r).part[b];
+            for (int i = 0; i < hidden; i++)
+                h[i] += part[i];
+        }
+        add_bias(h, fused_param(job, P_B1), 1, 0, hidden);
+        for (int i = 0; i < hidden; i++)
+            h[i] = h[i] <= 0 ? 0 : h[i];
     }
-    for (int i = range.first; i < range.last; i++)
-        sum[i] = two ? h[0][i] + h[1][i] : h[0][i];
+    for (int i = 0; i < hidden; i++)
+        own.sum[i] = job->site->branches == 2 ? own.layer[0][i] + own.layer[1][i]
+                                              : own.layer[0][i];
+}
+
+/* For backward. */
+static void keep_hidden(const struct fused_job *job, const struct fused_crew *crew, int image)
+{
+    const struct fused_keep *keep = &job->site->keep;
+    const struct fused_hidden own = fused_hidden_at(job, crew, crew->rank);
+    const size_t bytes = (size_t)job->desc->attention.hidden * sizeof(float);
+    for (int b = 0; b < job->site->branches; b++)
+        memcpy(fused_keep_at(job, image, keep->hidden[b]), own.layer[b], bytes);
+    memcpy(fused_keep_at(job, image, keep->hidden_sum), own.sum, bytes);
 }
 
 /* The logits of both branches are added before they are squashed: one pass on the sum of the
  * hidden vectors. */
 static void second_layer(const struct fused_job *job, int image, const struct fused_rows *rows,
-                         struct fused_share range)
+                         const struct fused_hidden *hidden)
 {
-    const struct fused_keep *keep = &job->site->keep;
     const struct fused_norm plain = {.scale = 1};
-    float *gate = fused_keep_at(job, image, keep->channel);
-    job->site->k->matvec(rows, fused_keep_at(job, image, keep->hidden_sum), NULL, gate, NULL);
-    add_bias(gate, fused_param(job, P_B2), (float)job->site->branches, range);
-    job->site->k->squash(gate + range.first, range.last - range.first, &plain,
-                         job->site->channel_factor, gate + range.first);
+    const int first = rows->first, last = rows->last;
+    float *gate = fused_keep_at(job, image, job->site->keep.channel);
+    job->site->k->matvec(rows, hidden->sum, NULL, gate, NULL);
+    add_bias(gate, fused_param(job, P_B2), (float)job->site->branches, first, last);
+    job->site->k->squash(gate + first, last - first, &plain, job->site->channel_factor,
+                         gate + first);
 }
 
 /* The article's form: each branch is squashed, then they are added. */
 static void second_layer_article(const struct fused_job *job, int image,
-                                 const struct fused_rows *rows, struct fused_share range)
+                                 const struct fused_rows *rows, const struct fused_hidden *hidden)
 {
     const struct fused_keep *keep = &job->site->keep;
     const struct fused_norm plain = {.scale = 1};
+    const int first = rows->first, last = rows->last;
     float *gate = fused_keep_at(job, image, keep->channel);
     float *to[2] = {fused_keep_at(job, image, keep->squashed[0]),
                     fused_keep_at(job, image, keep->squashed[1])};
-    job->site->k->matvec(rows, fused_keep_at(job, image, keep->hidden[0]),
-                         fused_keep_at(job, image, keep->hidden[1]), to[0], to[1]);
+    job->site->k->matvec(rows, hidden->layer[0], hidden->layer[1], to[0], to[1]);
     for (int b = 0; b < 2; b++) {
-        add_bias(to[b], fused_param(job, P_B2), 1, range);
-        job->site->k->squash(to[b] + range.first, range.last - range.first, &plain, 1,
-                             to[b] + range.first);
+        add_bias(to[b], fused_param(job, P_B2), 1, first, last);
+        job->site->k->squash(to[b] + first, last - first, &plain, 1, to[b] + first);
     }
-    for (int i = range.first; i < range.last; i++)
+    for (int i = first; i < last; i++)
         gate[i] = to[0][i] + to[1][i];
 }
 
@@ -190,25 +202,22 @@ void fused_lens_fill(const struct fused_job *job, int image, struct fused_share 
 
 void fused_channel_forward(const struct fused_job *job, const struct fused_crew *crew, int image)
 {
-    const struct fused_span x = fused_rows_of(job, image, fused_crew_share(crew, job->h, 1));
-    const struct fused_share channels = fused_crew_share(crew, job->c, FUSED_PAD);
-    const struct fused_rows rows = {fused_param(job, P_W2), job->desc->attention.hidden,
-                                    channels.first, channels.last};
-    struct fused_columns columns = fused_columns_at(job, crew, crew->rank);
-    if (!job->site->peaks || !has_max(job))
-        columns.at = NULL;
-    job->site->k->pool_columns(&x, pooled_through(job, image), &columns);
+    const struct fused_share own = fused_crew_share(crew, job->c, FUSED_PAD);
+    const struct fused_hidden hidden = fused_hidden_at(job, crew, crew->rank);
+    const struct fused_rows rows = {fused_param(job, P_W2), (size_t)job->desc->attention.hidden,
+                                    job->desc->attention.hidden, own.first, own.last};
+    pool(job, crew, image, own);
+    first_layer(job, crew, image, own);
     fused_crew_wait(crew);
-    join(job, crew, image);
-    fused_crew_wait(crew);
-    first_layer(job, crew, image);
-    fused_crew_wait(crew);
+    finish_first_layer(job, crew);
+    if (crew->rank == 0 && job->desc->train)
+        keep_hidden(job, crew, image);
     if (job->site->article)
-        second_layer_article(job, image, &rows, channels);
+        second_layer_article(job, image, &rows, &hidden);
     else
-        second_layer(job, image, &rows, channels);
+        second_layer(job, image, &rows, &hidden);
     if (job->site->own_lens && job->desc->attention.order == ORDER_CHANNEL_FIRST)
-        fused_lens_fill(job, image, channels);
+        fused_lens_fill(job, image, own);
     fused_crew_wait(crew);
 }
 
@@ -235,7 +244,7 @@ static void backward_hidden(const struct fused_job *job, int image)
     const struct fused_keep *keep = &job->site->keep;
     const struct fused_diff *diff = &job->site->diff;
     const int hidden = job->desc->attention.hidden;
-    const struct fused_rows rows = {fused_param(job, P_W2), hidden, 0, job->c};
+    const struct fused_rows rows = {fused_param(job, P_W2), (size_t)hidden, hidden, 0, job->c};
     const bool article = job->site->article;
     float *d[2] = {fused_diff_at(job, image, diff->hidden[0]),
                    fused_diff_at(job, image, diff->hidden[1])};
@@ -271,7 +280,7 @@ static void backward_pools(const struct fused_job *job, int image)
 void fused_channel_backward(const struct fused_job *job, int image)
 {
     const struct fused_diff *diff = &job->site->diff;
-    const struct fused_rows rows = {fused_param(job, P_W1), job->c, 0,
+    const struct fused_rows rows = {fused_param(job, P_W1), (size_t)job->c, job->c, 0,
                                     job->desc->attention.hidden};
     const bool two = job->site->branches == 2;
     unsquash(job, image);

@@ -25,14 +25,19 @@ static void prepare_image(const struct fused_job *job, int image)
         fused_lens_fill(job, image, (struct fused_share){0, job->c});
 }
 
+/* The other members meet the first one again before they use any of this, unless the first thing is
+ * the spatial gate. */
 static void prepare(const struct fused_job *job, const struct fused_crew *crew)
 {
+    const bool waits = !job->desc->attention.channel ||
+                       job->desc->attention.order == ORDER_SPATIAL_FIRST;
     if (crew->rank == 0) {
-        fused_planes_clear(job, crew);
+        fused_planes_clear(job, crew, 2);
         for (int image = crew->first; image < crew->last; image++)
             prepare_image(job, image);
     }
-    fused_crew_wait(crew);
+    if (waits)
+        fused_crew_wait(crew);
 }
 
 /* Everything that does not need the statistics of the whole batch. */
@@ -51,10 +56,13 @@ static void finish_image(const struct fused_job *job, const struct fused_crew *c
     const struct fused_share rows = fused_crew_share(crew, job->h, 1);
     if (job->desc->attention.spatial)
         fused_spatial_squash(job, image, rows);
-    if (job->desc->attention.channel && job->desc->attention.order == ORDER_SPATIAL_FIRST)
+    if (job->desc->attention.channel && job->desc->attention.order == ORDER_SPATIAL_FIRST) {
+        fused_crew_wait(crew); /* channels are pooled over all pixels */
         fused_channel_forward(job, crew, image);
+    }
     fused_apply_rows(job, image, rows);
-    fused_crew_wait(crew);
+    if (image + 1 < crew->last)
+        fused_crew_wait(crew);
 }
 
 static void run(const struct fused_job *job, int thread, int threads)

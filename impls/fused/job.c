@@ -80,6 +80,16 @@ struct fused_columns fused_columns_at(const struct fused_job *job, const struct 
     return columns;
 }
 
+struct fused_hidden fused_hidden_at(const struct fused_job *job, const struct fused_crew *crew,
+                                    int rank)
+{
+    const size_t thread = (size_t)(crew->size > 1 ? rank : crew->thread);
+    const size_t each = job->site->hidden_each;
+    float *at = (float *)((char *)job->args->scratch + job->site->hidden + thread * each);
+    const size_t step = each / sizeof *at / 5;
+    return (struct fused_hidden){{at, at + step}, {at + 2 * step, at + 3 * step}, at + 4 * step};
+}
+
 static float *plane_of(const struct fused_job *job, int thread, int which)
 {
     const size_t before = (size_t)thread * job->site->planes_each;
@@ -97,10 +107,11 @@ float *fused_results_at(const struct fused_job *job, const struct fused_crew *cr
     return plane_of(job, crew->thread, 3);
 }
 
-void fused_planes_clear(const struct fused_job *job, const struct fused_crew *crew)
+void fused_planes_clear(const struct fused_job *job, const struct fused_crew *crew, int count)
 {
     if (job->site->planes_each)
-        memset(fused_planes_at(job, crew, 0), 0, 3 * job->site->window.size * sizeof(float));
+        memset(fused_planes_at(job, crew, 0), 0,
+               (size_t)count * job->site->window.size * sizeof(float));
 }
 
 void fused_plane_pad(const struct fused_window *window, const float *plane, int first, int last,

@@ -76,9 +76,11 @@ struct fused_spread {
     int c, first, last;
 };
 
-/* Products with a matrix of `length` columns, for rows first .. last-1, and one or two vectors. */
+/* Products with `length` columns of a matrix, for rows first .. last-1, `step` floats apart, and one
+ * or two vectors. */
 struct fused_rows {
     const float *matrix;
+    size_t step;
     int length, first, last;
 };
 

@@ -132,6 +132,9 @@ static void place_scratch(struct fused_site *site, const struct op_desc *desc)
     const size_t c = padded((size_t)desc->src[0].c);
     const size_t kept = (FUSED_PAD + n * site->keep.total) * sizeof(float);
     site->columns_each = memory_round(c * (sizeof(double) + 2 * sizeof(float) + sizeof(int32_t)));
+    site->hidden_each = 0;
+    if (desc->attention.channel)
+        site->hidden_each = 5 * padded((size_t)desc->attention.hidden) * sizeof(float);
     site->planes_each = 0;
     if (desc->attention.spatial)
         site->planes_each = memory_round(4 * site->window.size * sizeof(float));
@@ -141,6 +144,7 @@ static void place_scratch(struct fused_site *site, const struct op_desc *desc)
     site->diffs = reserve(site, desc->train ? n * site->diff.total * sizeof(float) : 0);
     site->units = reserve(site, n * threads * sizeof(struct fused_unit));
     site->columns = reserve(site, threads * site->columns_each);
+    site->hidden = reserve(site, threads * site->hidden_each);
     site->planes = reserve(site, threads * site->planes_each);
 }
 

@@ -1,4 +1,4 @@
-/* A convolution in the library's words, for the plain and the fused ones. Private to this folder. */
+/* A convolution in the library's words, for plain and fused ones. Private to this folder. */
 #ifndef IMPLS_ONEDNN_CONV2D_H
 #define IMPLS_ONEDNN_CONV2D_H
 

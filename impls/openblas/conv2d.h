@@ -45,9 +45,9 @@ extern const struct conv_kernel conv_patches;   /* everything: im2col and produc
 extern const struct conv_kernel conv_planes;    /* stride 1, few channels: direct loops */
 extern const struct conv_kernel conv_depthwise; /* groups == channels: direct loops */
 
-/* A convolution by shape, ready to run: kernel chosen, weights prepared. A fused one counts the bias
- * that its folded normalisation brings, has conv->sum and conv->relu set, and is otherwise the same.
- * ERR_UNSUPPORTED, ERR_MEMORY; nothing is left to release then. */
+/* A convolution by shape, ready to run: kernel chosen, weights prepared. A fused one counts the
+ * bias that its folded normalisation brings, and has conv->sum and conv->relu set where they are
+ * due. ERR_UNSUPPORTED, ERR_MEMORY; nothing is left to release then. */
 enum status conv_make(struct conv *conv, const struct op_desc *desc);
 void conv_release(struct conv *conv);
 

@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-enum { WORTH_THREADS = 1 << 14 /* floats below which a parallel region costs more than it saves */ };
+/* Floats below which a parallel region costs more than it saves. */
+enum { WORTH_THREADS = 1 << 14 };
 
 static float *pixel_of(const struct tensor *t, int pixel)
 {
