@@ -1,6 +1,6 @@
 /* benchdnn's problem descriptors and batch files: what they become, what is out of scope and
- * counted, what is refused; the shipped files against the networks they are made from. That they are
- * run is test_benchdnn_run.c. */
+ * counted, what is refused; the shipped files against the networks they are made from. What is run
+ * is test_benchdnn_run.c. */
 #include "bench/measure/benchdnn_reader.h"
 #include "bench/measure/case_list.h"
 #include "bench/models/model.h"

@@ -46,7 +46,8 @@ enum status benchdnn_tell(const char *text, enum benchdnn_driver asked,
 /* The operation that a descriptor describes under a form, its dst inferred; `name` is what stands
  * behind the entry n, without quotes, "" when there is none. Missing entries are filled in as
  * benchdnn does: mb 2, strides 1, dilation 0, eps 1/16; width as height where only a height is
- * given; a width alone is a map of one row; output from padding (default 0), or padding from output.
+ * given; a width alone is a map of one row; output from padding (default 0), or padding from
+ * output.
  * ERR_FORMAT for what benchdnn would refuse. OK with *out_of_scope set to a short reason (static),
  * and no description, for what our operations cannot express. */
 enum status benchdnn_parse(const char *text, const struct benchdnn_form *form,

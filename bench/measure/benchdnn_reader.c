@@ -40,9 +40,10 @@ static enum status take_dir(struct benchdnn_reader *r, const char *item)
         const char *word;
         enum bias bias;
         unsigned pass;
-    } dirs[] = {{"FWD_B", BIAS, FORWARD},   {"FWD_D", PLAIN, FORWARD},   {"FWD_I", PLAIN, FORWARD},
-                {"BWD_WB", BIAS, BACKWARD}, {"BWD_W", PLAIN, BACKWARD},  {"BWD_D", EITHER, BACKWARD},
-                {"BWD_DW", PLAIN, BACKWARD}};
+    } dirs[] = {{"FWD_B", BIAS, FORWARD},    {"FWD_D", PLAIN, FORWARD},
+                {"FWD_I", PLAIN, FORWARD},   {"BWD_WB", BIAS, BACKWARD},
+                {"BWD_W", PLAIN, BACKWARD},  {"BWD_DW", PLAIN, BACKWARD},
+                {"BWD_D", EITHER, BACKWARD}};
     unsigned *masks[] = {&r->passes_plain, &r->passes_bias, &r->passes_either};
     for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++)
         if (strcasecmp(item, dirs[i].word) == 0) {

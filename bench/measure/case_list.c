@@ -158,10 +158,10 @@ static enum status add_operation(struct reading *r, const char *text)
     return append(r->cases, &desc, &(struct case_info){0});
 }
 
-/* Whether a line that is no operation is certainly benchdnn's. */
+/* Whether a line can only be benchdnn's: an option, a descriptor, or the rest of a word. */
 static bool is_benchdnn(const struct reading *r, const char *text)
 {
-    return text[0] == '-' || text[0] == '\\' || benchdnn_starts(text) || r->reader.continued;
+    return r->reader.continued || text[0] == '-' || text[0] == '\\' || benchdnn_starts(text);
 }
 
 static enum status add_words(struct reading *r, char *text)
@@ -178,10 +178,10 @@ static enum status add_line(struct reading *r, char *line)
     char *text = line + strspn(line, " \t");
     if (!*text)
         return OK;
-    if (starts_with_operation(text))
-        return add_operation(r, text);
     if (is_benchdnn(r, text))
         return add_words(r, text);
+    if (starts_with_operation(text))
+        return add_operation(r, text);
     TRY(benchdnn_end(&r->reader)); /* it may say which driver is next */
     return r->reader.driver != BENCHDNN_ANY ? add_words(r, text) : add_operation(r, text);
 }

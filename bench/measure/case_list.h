@@ -35,11 +35,11 @@ struct case_list {
  * when nothing else was there. */
 enum status case_list_add(struct case_list *cases, const char *item);
 
-/* Replaces every case by one for each of these batch sizes. ERR_USAGE when one becomes too large. */
+/* Replaces every case by one for each of these batch sizes. ERR_USAGE when one gets too large. */
 enum status case_list_batches(struct case_list *cases, const int *batches, int count);
 
-/* "12 problems are out of scope: three-dimensional (7), another driver (5)" into text; their number.
- * Text is "" when there is none. */
+/* "12 problems are out of scope: three-dimensional (7), another driver (5)" into text, "" when
+ * there is none; their number. */
 int case_list_print_scope(const struct case_list *cases, char *text, size_t size);
 
 /* "options without a meaning here: --stag (3), --mode (1)"; the number of different ones. */

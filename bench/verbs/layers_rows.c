@@ -50,7 +50,8 @@ static void hide_columns(struct table *table, const struct layers_settings *sett
 
 struct table *layers_table_new(const struct layers_settings *settings)
 {
-    struct table *table = table_new("layers", "Layers", columns, sizeof columns / sizeof columns[0]);
+    const int count = sizeof columns / sizeof columns[0];
+    struct table *table = table_new("layers", "Layers", columns, count);
     hide_columns(table, settings);
     return table;
 }
