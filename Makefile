@@ -76,7 +76,7 @@ export CBAM_DATA
 all: $(PROGRAM) ## build the program
 	$(Q)$(foreach i,$(ABSENT),echo "note: built without $(i): package $(PACKAGE_$(i)) is not installed";)
 ifeq ($(REQUIRE),all)
-	$(Q)$(if $(ABSENT),echo "error: REQUIRE=all, and $(ABSENT) is missing" >&2; exit 1,:)
+	$(Q)$(if $(ABSENT),echo "error: REQUIRE=all but $(ABSENT) is missing" >&2; exit 1,:)
 endif
 
 $(PROGRAM): $(B)/bench/main.o $(LIBOBJ)

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_NAMED = 4 };
+
 void outcome_start(struct regress_outcome *outcome, const char *gate)
 {
     *outcome = (struct regress_outcome){
@@ -91,14 +93,21 @@ static void say(struct regress_outcome *outcome, const char *text)
              text);
 }
 
-/* Names the rows in a state, with what is wrong, as many as fit. */
+/* Names the rows in a state, with what is wrong: the first few. */
 static void name_rows(struct regress_outcome *outcome, enum regress_state state)
 {
     char text[700];
+    int named = 0;
     for (int i = 0; i < outcome->count; i++) {
         const struct regress_row *row = outcome->rows[i];
         if (row->state != state)
             continue;
+        if (named++ == MOST_NAMED) {
+            snprintf(text, sizeof text, "and %d more",
+                     outcome_count(outcome, state) - MOST_NAMED);
+            say(outcome, text);
+            return;
+        }
         if (state == REGRESS_FAILED || !isfinite(row->ratio))
             snprintf(text, sizeof text, "%s: %s", row->name, row->reason);
         else

@@ -11,6 +11,22 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+static void add_cache(json_t *list, const char *type, int level, int kb)
+{
+    if (kb > 0)
+        json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:i}", "type", type, "level", level,
+                                              "size", kb * 1024, "num_sharing", 1));
+}
+
+static json_t *caches(const struct machine *machine)
+{
+    json_t *list = json_array();
+    add_cache(list, "Data", 1, machine->l1d_kb);
+    add_cache(list, "Unified", 2, machine->l2_kb);
+    add_cache(list, "Unified", 3, machine->l3_kb);
+    return list;
+}
+
 static json_t *context(const struct regress_outcome *outcome, bool head)
 {
     struct machine machine;
@@ -22,10 +38,10 @@ static json_t *context(const struct regress_outcome *outcome, bool head)
     machine_load(load);
     clock_date(date, sizeof date);
     gethostname(host, sizeof host - 1);
-    return json_pack("{s:s, s:s, s:s, s:i, s:i, s:b, s:[], s:[f], s:s, s:i, s:s}", "date", date,
+    return json_pack("{s:s, s:s, s:s, s:i, s:i, s:b, s:o, s:[f], s:s, s:i, s:s}", "date", date,
                      "host_name", host, "executable", "cbam-bench", "num_cpus",
                      machine.processors, "mhz_per_cpu", 0, "cpu_scaling_enabled",
-                     machine.governor[0] != '\0', "caches", "load_avg", fmax(load[0], 0),
+                     machine.governor[0] != '\0', "caches", caches(&machine), "load_avg", fmax(load[0], 0),
                      "library_build_type", "release", "json_schema_version", 1, "commit",
                      commit ? commit : "");
 }

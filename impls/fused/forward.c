@@ -47,8 +47,11 @@ static void begin_image(const struct fused_job *job, const struct fused_crew *cr
         fused_channel_forward(job, crew, image);
     if (job->desc->attention.spatial)
         fused_spatial_logits(job, crew, image);
-    if (job->site->batch)
-        fused_spatial_measure(job, crew, image);
+    if (!job->site->batch)
+        return;
+    fused_spatial_measure(job, crew, image);
+    if (image + 1 < crew->last)
+        fused_crew_wait(crew); /* the next image takes the same padded planes */
 }
 
 static void finish_image(const struct fused_job *job, const struct fused_crew *crew, int image)

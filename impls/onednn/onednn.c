@@ -3,6 +3,7 @@
 #include "impls/onednn/onednn.h"
 
 #include "impls/fused/bn_act.h"
+#include "impls/fused/fused.h"
 #include "impls/naive/naive.h"
 #include "impls/onednn/shim.h"
 
@@ -80,5 +81,7 @@ const struct impl impl_onednn = {
         [OP_CONV_SUM_ACT] = &onednn_conv_sum_act,
         [OP_BN_ACT] = &fused_bn_act,
         [OP_BN_SUM_ACT] = &fused_bn_sum_act,
+        [OP_ATTENTION] = &fused_attention,
+        [OP_ATTENTION_SUM] = &fused_attention_sum,
     },
 };

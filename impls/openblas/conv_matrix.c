@@ -17,7 +17,7 @@ enum {
     SHARE_PIXELS = 192,         /* least pixels for which a thread works by itself: every product
                                    packs all the weights first */
     PRIVATE_BYTES = 1 << 20,    /* largest weight gradient of which each thread has its own */
-    JOINT_BYTES = 1 << 18,      /* results of a block that are to be in the cache a second time */
+    JOINT_BYTES = 1 << 20,      /* results of a block that are to be in the cache a second time */
     WORTH_THREADS = 1 << 14     /* floats below which a parallel region costs more than a copy */
 };
 

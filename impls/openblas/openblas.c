@@ -2,6 +2,7 @@
 #include "impls/openblas/openblas.h"
 
 #include "impls/fused/bn_act.h"
+#include "impls/fused/fused.h"
 #include "impls/naive/naive.h"
 
 #include <cblas.h>
@@ -77,5 +78,7 @@ const struct impl impl_openblas = {
         [OP_CONV_SUM_ACT] = &openblas_conv_sum_act,
         [OP_BN_ACT] = &fused_bn_act,
         [OP_BN_SUM_ACT] = &fused_bn_sum_act,
+        [OP_ATTENTION] = &fused_attention,
+        [OP_ATTENTION_SUM] = &fused_attention_sum,
     },
 };
