@@ -130,6 +130,13 @@ run-slow: $(PROGRAM) $(SLOW:%=$(B)/tests/%)
 test-san: ensure-deps ## the quick tests under the address and undefined-behaviour sanitizers
 	$(Q)$(MAKE) --no-print-directory run-tests MODE=san
 
+BASE ?= HEAD~1
+regress: ensure-deps ## compare two commits, BASE=<git ref>; the verdict is in build/regress/verdict
+	$(Q)sh bench/regress/run.sh "$(BASE)"
+
+regress-update: $(PROGRAM) ## write the committed baselines of `regress counts` anew
+	$(Q)$(PROGRAM) regress counts --update
+
 plots: $(PROGRAM) ## draw the plots of the newest results again
 	$(Q)$(PROGRAM) study report --plots $(STUDY)
 
@@ -145,6 +152,6 @@ help: ## list the targets
 
 FORCE:
 .PHONY: all deps ensure-deps check-packages bench bench-smoke test run-tests test-slow run-slow \
-        test-san plots install clean help FORCE
+        test-san regress regress-update plots install clean help FORCE
 .SECONDARY:
 -include $(LIBOBJ:.o=.d) $(B)/bench/main.d $(wildcard $(B)/tests/*.d)

@@ -25,18 +25,19 @@ void settings_allow(struct regress_settings *settings, struct regress_row *row)
     }
 }
 
-static enum status all_used(const struct regress_allowance *list, int count, const char *option)
+static const char *first_unused(const struct regress_allowance *list, int count)
 {
     for (int i = 0; i < count; i++)
         if (!list[i].used)
-            return fail(ERR_USAGE, "%s %s matches no case", option, list[i].pattern);
-    return OK;
+            return list[i].pattern;
+    return NULL;
 }
 
-enum status settings_allowances_used(const struct regress_settings *settings)
+const char *settings_unused_allowance(const struct regress_settings *settings)
 {
-    TRY(all_used(settings->allow, settings->allow_count, "--allow"));
-    return all_used(settings->allow_results, settings->allow_results_count, "--allow-results");
+    const char *unused = first_unused(settings->allow, settings->allow_count);
+    return unused ? unused
+                  : first_unused(settings->allow_results, settings->allow_results_count);
 }
 
 void settings_talk(const struct regress_settings *settings, const char *format, ...)

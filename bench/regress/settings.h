@@ -44,8 +44,9 @@ struct regress_settings {
 /* Finds what was granted to a row, and puts it there: allowed, results_allowed. */
 void settings_allow(struct regress_settings *settings, struct regress_row *row);
 
-/* ERR_USAGE names the first allowance that matched no row: a misspelt one. */
-enum status settings_allowances_used(const struct regress_settings *settings);
+/* The pattern of the first allowance that matched no row: a misspelt one, or one for the other
+ * gate. NULL when all did. */
+const char *settings_unused_allowance(const struct regress_settings *settings);
 
 /* One line on stderr that the next one overwrites; nothing unless settings->talk, and a terminal is
  * there. An empty line clears it. */

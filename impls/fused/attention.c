@@ -3,47 +3,19 @@
 #include "impls/fused/fused.h"
 
 #include "impls/base/threads.h"
+#include "impls/fused/isa.h"
 #include "impls/ops.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { WORK = 16384 }; /* floats below which another thread costs more than it gains */
 
-static bool runs(const struct fused_kernels *kernels)
-{
-#if defined(__x86_64__)
-    if (kernels == &fused_avx512)
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("fma");
-    if (kernels == &fused_avx2)
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#endif
-    return kernels == &fused_baseline;
-}
-
-/* The best kernels, or those that the environment asks for. */
-static enum status choose_kernels(const struct fused_kernels **kernels)
-{
-    static const struct fused_kernels *const all[] = {
-#if defined(__x86_64__)
-        &fused_avx512, &fused_avx2,
-#endif
-        &fused_baseline};
-    const char *asked = getenv("CBAM_BENCH_ISA");
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        bool named = !asked || !*asked || strcmp(asked, all[i]->isa) == 0;
-        if (named && runs(all[i])) {
-            *kernels = all[i];
-            return OK;
-        }
-    }
-    return fail(ERR_USAGE, "CBAM_BENCH_ISA=%s: this processor runs baseline%s%s", asked,
-                runs(all[1 % (sizeof all / sizeof all[0])]) ? ", avx2" : "",
-                runs(all[0]) ? ", avx512" : "");
-}
+static const struct fused_kernels *const kernels[FUSED_ISAS] = {
+    [FUSED_BASELINE] = &fused_baseline,
+    [FUSED_AVX2] = &fused_avx2,
+    [FUSED_AVX512] = &fused_avx512,
+};
 
 static enum status check_form(const struct op_desc *desc)
 {
@@ -79,20 +51,20 @@ static int useful_threads(const struct op_desc *desc)
 
 static enum status plan_attention(struct impl_ctx *ctx, struct op_plan *plan)
 {
-    const struct fused_kernels *kernels = NULL;
+    enum fused_isa isa;
     (void)ctx;
     TRY(check_form(&plan->desc));
-    TRY(choose_kernels(&kernels));
+    TRY(fused_isa_choose(&isa));
     struct fused_site *site = calloc(1, sizeof *site);
     if (!site)
         return fail(ERR_MEMORY, "fused attention: out of memory");
-    site->k = kernels;
+    site->k = kernels[isa];
     site->threads = useful_threads(&plan->desc);
     fused_site_init(site, &plan->desc);
     plan->priv = site;
     plan->save_bytes = site->save_bytes;
     plan->scratch_bytes = site->scratch_bytes;
-    snprintf(plan->how, sizeof plan->how, "fused attention:%s", kernels->isa);
+    snprintf(plan->how, sizeof plan->how, "fused attention:%s", fused_isa_name(isa));
     return OK;
 }
 

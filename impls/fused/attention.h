@@ -1,12 +1,13 @@
 /* Private to this folder: what the two passes of fused attention share. A site is the plan's own
- * part: which form, which kernels, where everything lies in `save` and `scratch`. A job is one call.
+ * part: which form, which kernels, where everything lies in `save` and `scratch`. A job is one
+ * call.
  *
  * Symbols: x the map, gc and gs its gates, g the gated map, y = keep x + mix x gc gs the result
  * before the shortcut (keep 0, mix 1; inner: 1, 1; alpha a: 1-a, a). */
 #ifndef IMPLS_FUSED_ATTENTION_H
 #define IMPLS_FUSED_ATTENTION_H
 
-#include "impls/fused/kernels.h"
+#include "impls/fused/attention_kernels.h"
 #include "impls/layer.h"
 
 /* Parameter slots (impls/ops.c). */

@@ -270,7 +270,8 @@ static void backward_pools(const struct fused_job *job, int image)
     const float half = cpool == CPOOL_HALF ? 0.5f : 1;
     const float to_mean = cpool == CPOOL_MAX ? 0 : half / (float)job->pixels;
     const float to_max = cpool == CPOOL_AVG ? 0 : half;
-    float *mean = fused_diff_at(job, image, diff->mean), *max = fused_diff_at(job, image, diff->max);
+    float *mean = fused_diff_at(job, image, diff->mean);
+    float *max = fused_diff_at(job, image, diff->max);
     for (int i = 0; i < job->c; i++) {
         mean[i] = first[i] * to_mean;
         max[i] = second[i] * to_max;

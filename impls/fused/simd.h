@@ -231,9 +231,9 @@ INLINE float vec_total(vec v)
     return (q[0] + q[2]) + (q[1] + q[3]);
 }
 
-/* e^x for |x| <= 87: 2^n times a Taylor polynomial on |r| <= ln(2)/2, both from x = n ln(2) + r with
- * ln(2) in two parts. Adding 1.5 * 2^23 rounds to the integer n, which then stands in the low bits.
- * A NaN stays one. Relative error: about 2^-23. */
+/* e^x for |x| <= 87: 2^n times a Taylor polynomial on |r| <= ln(2)/2, where x = n ln(2) + r with
+ * ln(2) in two parts. Adding 1.5 * 2^23 rounds to the integer n, which then stands in the low
+ * bits. A NaN stays one. Relative error: about 2^-23. */
 INLINE vec vec_exp(vec x)
 {
     const float rounder = 12582912.0f;

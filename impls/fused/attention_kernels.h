@@ -24,7 +24,7 @@ struct fused_span {
 struct fused_columns {
     double *sum;
     float *run, *max;
-    int32_t *at; /* first pixel of the group of FUSED_GROUP in which the maximum is; NULL: unwanted */
+    int32_t *at; /* first pixel of the group of FUSED_GROUP with the maximum; NULL: unwanted */
 };
 
 enum { FUSED_GROUP = 8 };
@@ -76,8 +76,8 @@ struct fused_spread {
     int c, first, last;
 };
 
-/* Products with `length` columns of a matrix, for rows first .. last-1, `step` floats apart, and one
- * or two vectors. */
+/* Products with `length` columns of a matrix, for rows first .. last-1, `step` floats apart, and
+ * one or two vectors. */
 struct fused_rows {
     const float *matrix;
     size_t step;
@@ -116,8 +116,6 @@ struct fused_moments {
 };
 
 struct fused_kernels {
-    const char *isa;
-
     /* ---- over pixels ---- */
     /* Sum and maximum of x * factor[p] (NULL: of x). A NaN shows in the sum alone. */
     void (*pool_columns)(const struct fused_span *x, const float *factor,
@@ -164,9 +162,7 @@ struct fused_kernels {
                       const struct fused_norm *norm, double sums[2]);
 };
 
-extern const struct fused_kernels fused_baseline;
-#if defined(__x86_64__)
-extern const struct fused_kernels fused_avx2, fused_avx512;
-#endif
+/* One for each form of isa.h. */
+extern const struct fused_kernels fused_baseline, fused_avx2, fused_avx512;
 
 #endif

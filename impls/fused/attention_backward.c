@@ -1,9 +1,9 @@
 /* Fused attention backward: the order of the passes over each image.
  *
- * With g = dy behind the relu and t = g x, a first pass sums t gc over channels (the gradient of gs)
- * and t gs over pixels (that of gc, as far as the result goes). What the pools add comes from the
- * gates' own backward passes; where the channel gate is first, the spatial pools add to the gradient
- * of gc as well: a pass over x alone. A last pass writes dx. */
+ * With g = dy behind the relu and t = g x, a first pass sums t gc over channels (the gradient of
+ * gs) and t gs over pixels (that of gc, as far as the result goes). What the pools add comes from
+ * the gates' own backward passes; where the channel gate is first, the spatial pools add to the
+ * gradient of gc as well: a pass over x alone. A last pass writes dx. */
 #include "impls/fused/channel_gate.h"
 #include "impls/fused/spatial_gate.h"
 
