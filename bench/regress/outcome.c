@@ -108,7 +108,7 @@ static void name_rows(struct regress_outcome *outcome, enum regress_state state)
             say(outcome, text);
             return;
         }
-        if (state == REGRESS_FAILED || !isfinite(row->ratio))
+        if (state != REGRESS_REGRESSED || !isfinite(row->ratio))
             snprintf(text, sizeof text, "%s: %s", row->name, row->reason);
         else
             snprintf(text, sizeof text, "%s: %+.1f %%", row->name, 100 * (row->ratio - 1));

@@ -26,7 +26,7 @@ finish() {
 cd "$(dirname "$0")/../.." || exit 2
 root=$(pwd)
 out=$root/build/regress
-rm -f "$out/verdict"
+rm -f "$out/verdict" "$out"/counts.* "$out"/pair.*
 base=$(git rev-parse --verify --quiet "$1^{commit}") || finish 2 "error: '$1' is no commit"
 head=$(git rev-parse --verify --quiet "${2:-HEAD}^{commit}") || finish 2 "error: '${2:-HEAD}' is no commit"
 if [ $# -eq 1 ] && [ -n "$(git status --porcelain -- impls bench datasets Makefile)" ]; then
@@ -82,7 +82,6 @@ gate() {
     return $status
 }
 
-rm -f "$out"/counts.* "$out"/pair.*
 gate counts --no-accuracy "$@"
 counts=$?
 gate pair --budget "${BUDGET:-240}" \
