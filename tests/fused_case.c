@@ -1,208 +1,115 @@
-/* What the tests of fused attention share: see fused_case.h. */
+/* Running and judging one fused operation: see fused_case.h. Knows no kernel. */
 #include "tests/fused_case.h"
 
-#include "bench/net/fuse.h"
-#include "impls/base/random.h"
 #include "impls/base/threads.h"
-#include "impls/fused/fused.h"
 
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-const char *const fused_specs[FUSED_SPECS] = {
-    "cbam", "cbam:r=2:k=3", "cbam:r=1:k=1", "cbam:bias=off:bn=off", "cbam:planes=mean-max:r=4",
-    "cbam:scale=2:r=3", "cbam:cpool=avg", "cbam:cpool=max:k=9", "cbam:gate=article:r=2",
-    "cbam:inner", "cbam:alpha:r=2", "cbam:spool=conv1x1:r=2", "cbam:spool=conv1x1:order=parallel",
-    "cbam:spool=conv1x1:order=spatial-first:k=3", "cbam-article:r=2", "cbam-article:bn=on:k=5",
-    "cbam-article:order=parallel", "cbam-article:order=spatial-first", "se", "se:r=2:inner",
-    "se:alpha", "cbam-channel:r=3", "cbam-channel:gate=article", "cbam-spatial",
-    "cbam-spatial:bn=off:k=3", "cbam-spatial:spool=conv1x1", "cbam-parallel:r=2",
-    "cbam-spatial-first:r=2", "cbam-spatial-first:scale=2:alpha", "cbam-light:r=4",
-    "cbam-light:bias=on:bn=off", "cbam-light:order=spatial-first",
-};
-
-const struct fused_shape fused_shapes[FUSED_SHAPES] = {
-    {6, 1, 1, 5}, {1, 1, 1, 3}, {4, 1, 2, 1}, {3, 4, 5, 1}, {1, 7, 7, 33}, {3, 7, 6, 16},
-    {1, 13, 19, 70}, {5, 9, 11, 36}, {2, 40, 17, 260}, {1, 30, 8, 1030},
-};
+static const double tolerance = 1e-5;
 
 void fused_must(enum status status)
 {
     if (status != OK)
-        fail_msg("%s", fail_text());
+        fail_msg("status %d: %s", (int)status, fail_text());
 }
 
-struct impl fused_borrower(void)
+void fused_must_hold(const struct fused_case *f, bool good)
 {
-    struct impl impl = *impls[0];
-    impl.ops[OP_ATTENTION] = &fused_attention;
-    impl.ops[OP_ATTENTION_SUM] = &fused_attention_sum;
-    return impl;
+    if (!good)
+        fail_msg("%s", f->text);
 }
 
-/* Four uniform numbers added. */
-double fused_bell(uint64_t stream, size_t i)
+/* Variances are positive; all factors are away from zero. */
+static void fill(struct fused_case *f, uint64_t seed)
 {
-    const uint64_t bits = random_mix(stream, i);
-    double sum = 0;
-    for (int k = 0; k < 4; k++)
-        sum += (double)(bits >> (16 * k) & 0xffff) / 65536 - 0.5;
-    return sum * sqrt(3);
-}
-
-void fused_fill_params(const struct params *params, bool buffers_alone)
-{
-    for (int i = 0; i < params->count; i++) {
-        struct net_param *param = params->list[i];
-        const bool variance = param->kind == OP_BATCHNORM && param->slot == 3;
-        const double size = 1 / sqrt(param->fan_in > 4 ? param->fan_in : 4);
-        const uint64_t stream = random_name(param->name);
-        for (size_t k = 0; k < param->p.count && (param->buffer || !buffers_alone); k++) {
-            double value = size * fused_bell(stream, k);
-            param->p.data[k] = (float)(variance ? 0.5 + fabs(value) : value);
+    struct op_param_info info[OP_MAX_PARAM];
+    int count = op_params(&f->rig.desc, info);
+    operands_fill(&f->due, f->rig.variant.data, seed);
+    for (int i = 0; i < count; i++)
+        for (size_t k = 0; k < f->due.count_param[i]; k++) {
+            double *value = &f->due.param[i][k];
+            if (strcmp(info[i].name, "running_var") == 0)
+                *value = (double)(float)(fabs(*value) + 0.5);
         }
-        param->p.version++;
+}
+
+void fused_case_open(struct fused_case *f, const char *impl, int threads, const char *text,
+                     const struct opcheck_variant *variant)
+{
+    struct op_desc desc;
+    memset(f, 0, sizeof *f);
+    fused_must(threads_set(threads));
+    f->impl = impl_find(impl);
+    if (!f->impl)
+        skip();
+    fused_must(f->impl->open(&f->ctx));
+    fused_must(op_parse(text, &desc));
+    fused_must_hold(f, rig_make(&f->rig, f->impl, f->ctx, &desc, variant, &f->text));
+    if (strstr(f->rig.plan.how, "ref:") || strncmp(f->rig.plan.how, "ref", 3) == 0)
+        fail_msg("%s runs %s as %s", impl, text, f->rig.plan.how);
+    fused_must(oracle_make(&f->due, &f->rig.desc));
+    fill(f, 7);
+}
+
+void fused_case_close(struct fused_case *f)
+{
+    rig_free(&f->rig);
+    oracle_free(&f->due);
+    f->impl->close(f->ctx);
+}
+
+static double error_of(const struct guarded *got, const struct oracle_num *due, size_t count)
+{
+    double difference = 0, norm = 0;
+    for (size_t i = 0; i < count; i++) {
+        double d = (double)*guarded_at(got, i) - due[i].value;
+        difference += d * d;
+        norm += due[i].value * due[i].value;
     }
+    return sqrt(difference) / (norm > 0 ? sqrt(norm) : 1);
 }
 
-void fused_case_open(struct fused_case *site, const char *spec, const struct fused_shape *shape,
-                     bool sum)
+void fused_case_compare(const struct fused_case *f, const char *what, const struct guarded *got,
+                        const struct oracle_num *due, size_t count)
 {
-    const struct impl impl = fused_borrower();
-    memset(site, 0, sizeof *site);
-    fused_must(impl.open(&site->ctx));
-    fused_must(attention_parse(spec, &site->spec));
-    site->net = net_new();
-    assert_non_null(site->net);
-    site->sum = sum;
-    site->inputs[0] = net_input(site->net, shape->h, shape->w, shape->c);
-    if (sum)
-        site->inputs[1] = net_input(site->net, shape->h, shape->w, shape->c);
-    int y = attention_add(site->net, site->inputs[0], &site->spec, "");
-    if (sum)
-        y = net_relu(site->net, net_add(site->net, y, site->inputs[1]));
-    fused_must(site->net->error);
-    site->net->output = y;
-    fused_fill_params(site->net->params, false);
-    site->composed = net_lower(site->net);
-    site->whole = net_fuse(site->net, &impl, site->ctx, true);
-    if (!site->composed || !site->whole)
-        fail_msg("%s", fail_text());
+    double error = error_of(got, due, count);
+    char text[256], variant[160];
+    op_print(&f->rig.desc, text, sizeof text);
+    opcheck_variant_print(&f->rig.variant, variant, sizeof variant);
+    if (!(error <= tolerance))
+        fail_msg("%s, %d threads, '%s' '%s' [%s]: %s differs by %.3g", f->impl->name,
+                 threads_get(), text, variant, f->rig.plan.how, what, error);
 }
 
-void fused_case_close(struct fused_case *site)
+void fused_case_forward(struct fused_case *f, int poison)
 {
-    net_free(site->composed);
-    net_free(site->whole);
-    net_free(site->net);
-    impls[0]->close(site->ctx);
+    rig_load(&f->rig, &f->due);
+    fused_must_hold(f, rig_forward(&f->rig, poison));
+    fused_must(composition_forward(&f->due));
+    fused_case_compare(f, "dst", &f->rig.dst, f->due.dst, f->due.count_dst);
 }
 
-const struct net_node *fused_case_node(const struct fused_case *site)
+void fused_record_add(struct fused_record *r, const struct guarded *g)
 {
-    const struct net_node *found = NULL;
-    for (int i = 0; i < site->whole->count; i++)
-        if (site->whole->nodes[i].type == NODE_OP)
-            found = found ? NULL : &site->whole->nodes[i];
-    assert_non_null(found);
-    assert_int_equal(found->desc.kind, site->sum ? OP_ATTENTION_SUM : OP_ATTENTION);
-    return found;
+    if (!g->map.data)
+        return;
+    size_t count = tensor_count(&g->map);
+    r->value = realloc(r->value, (r->count + count) * sizeof *r->value);
+    assert_non_null(r->value);
+    for (size_t i = 0; i < count; i++)
+        r->value[r->count++] = *guarded_at(g, i);
 }
 
-void fused_results_add(struct fused_results *r, const char *name, const float *data, size_t count)
+bool fused_record_same(const struct fused_record *a, const struct fused_record *b)
 {
-    struct fused_outcome *o = &r->list[r->count++];
-    assert_true(r->count <= FUSED_OUTCOMES);
-    snprintf(o->name, sizeof o->name, "%s", name);
-    o->count = count;
-    o->data = malloc(count * sizeof *data);
-    assert_non_null(o->data);
-    memcpy(o->data, data, count * sizeof *data);
-}
-
-void fused_results_free(struct fused_results *r)
-{
-    for (int i = 0; i < r->count; i++)
-        free(r->list[i].data);
-    r->count = 0;
-}
-
-static double norm_of(const struct fused_outcome *o)
-{
-    double sum = 0;
-    for (size_t i = 0; i < o->count; i++)
-        sum += (double)o->data[i] * (double)o->data[i];
-    return sqrt(sum);
-}
-
-/* A gradient of few numbers may cancel: behind batch statistics that of a bias or of the only
- * weight is zero but for rounding. It is measured by the largest gradient of all parameters. */
-static bool may_cancel(const struct fused_outcome *o)
-{
-    return strchr(o->name, '.') && (o->count <= 32 || strstr(o->name, "conv"));
-}
-
-static double scale_of(const struct fused_results *r, int i)
-{
-    double scale = norm_of(&r->list[i]);
-    for (int k = 0; k < r->count && may_cancel(&r->list[i]); k++)
-        if (strchr(r->list[k].name, '.') && !strstr(r->list[k].name, "running"))
-            scale = fmax(scale, norm_of(&r->list[k]));
-    return scale;
-}
-
-int fused_results_compare(const struct fused_results *due, const struct fused_results *got,
-                          const char *what)
-{
-    int wrong = 0;
-    assert_int_equal(due->count, got->count);
-    for (int i = 0; i < due->count; i++) {
-        const struct fused_outcome *a = &due->list[i], *b = &got->list[i];
-        double sum = 0;
-        assert_string_equal(a->name, b->name);
-        for (size_t k = 0; k < a->count; k++) {
-            double apart = (double)a->data[k] - (double)b->data[k];
-            sum += apart * apart;
-        }
-        if (!(sqrt(sum) <= 1e-5 * scale_of(due, i)) && wrong++ < 4)
-            print_error("%s: %s differs by %.2g of %.2g\n", what, a->name, sqrt(sum),
-                        scale_of(due, i));
-    }
-    return wrong;
-}
-
-static const char *const isas[] = {"baseline", "avx2", "avx512"};
-
-struct fused_way fused_way_at(int i)
-{
-    return (struct fused_way){isas[i / 2], 1 + i % 2};
-}
-
-bool fused_way_begin(struct fused_way way)
-{
-    struct impl impl = fused_borrower();
-    struct op_desc desc = {.kind = OP_ATTENTION, .src = {tensor_dense(NULL, 1, 3, 3, 4)}};
-    struct op_plan plan;
-    char how[32];
-    if (way.threads > threads_available())
-        return false;
-    fused_must(threads_set(way.threads));
-    setenv("CBAM_BENCH_ISA", way.isa, 1);
-    desc.attention.spatial = true;
-    desc.attention.k = 3;
-    fused_must(op_infer(&desc));
-    if (plan_make(&plan, &impl, NULL, &desc) != OK)
-        return false;
-    snprintf(how, sizeof how, "fused attention:%s", way.isa);
-    assert_string_equal(plan.how, how);
-    plan_release(&plan);
-    return true;
+    return a->count == b->count &&
+           memcmp(a->value, b->value, a->count * sizeof *a->value) == 0;
 }

@@ -1,77 +1,49 @@
-/* What the tests of fused attention share: sites in both forms, the composition of primitives and
- * one fused operation; what a run of one gives, and how two runs are compared; every instruction
- * set and number of threads that there is here. Every failure fails the running cmocka test. */
+/* One fused convolution or batch normalisation on one implementation, with guarded and poisoned
+ * buffers (rig.h), and what it has to give: its composition of primitives in double precision
+ * (composition.h), compared in relative 2-norm. Every failure fails the running cmocka test. */
 #ifndef TESTS_FUSED_CASE_H
 #define TESTS_FUSED_CASE_H
 
 /* cmocka.h defines a macro fail(): our headers must come before it. */
-#include "bench/net/attention.h"
-#include "bench/net/net.h"
+#include "tests/composition.h"
+#include "tests/rig.h"
 
-/* Forms and shapes that are worth trying. */
-enum { FUSED_SPECS = 32, FUSED_SHAPES = 10 };
-extern const char *const fused_specs[FUSED_SPECS];
-extern const struct fused_shape {
-    int n, h, w, c;
-} fused_shapes[FUSED_SHAPES];
+enum { FUSED_NAN_POISON = 0xff, FUSED_OTHER_POISON = 0x4b };
 
-/* Fails the running test unless `status` is OK. */
-void fused_must(enum status status);
-
-/* The first implementation, with a table that borrows the fused entries. */
-struct impl fused_borrower(void);
-
-/* Number i of a stream: bell-shaped, deviation 1, cheap enough for millions. */
-double fused_bell(uint64_t stream, size_t i);
-
-/* One site: y = attention(x), or relu(attention(x) + s), in both forms. */
 struct fused_case {
-    struct attention_spec spec;
-    struct net *net, *composed, *whole;
-    struct impl_ctx *ctx; /* of the first implementation */
-    int inputs[2];        /* nodes of x and s */
-    bool sum;
+    const struct impl *impl;
+    struct impl_ctx *ctx;
+    struct rig rig;
+    struct oracle due;
+    char text[OPCHECK_TEXT];
 };
-void fused_case_open(struct fused_case *site, const char *spec, const struct fused_shape *shape,
-                     bool sum);
-void fused_case_close(struct fused_case *site);
 
-/* The one operation of the fused form. */
-const struct net_node *fused_case_node(const struct fused_case *site);
+/* Fails the running test unless `status` is OK; unless a function of the rig said true. */
+void fused_must(enum status status);
+void fused_must_hold(const struct fused_case *f, bool good);
 
-/* Values of their own for parameters, or for running statistics alone, none of them 0 or 1 by
- * chance. Weights are as small as their fan-in asks for: a saturated gate would make every rounding
- * error large. */
-void fused_fill_params(const struct params *params, bool buffers_alone);
+/* Plans the case (op_parse form) and draws its operands. Skips the test when this build has no such
+ * implementation. A plan that names reference code fails. */
+void fused_case_open(struct fused_case *f, const char *impl, int threads, const char *text,
+                     const struct opcheck_variant *variant);
+void fused_case_close(struct fused_case *f);
 
-/* Named copies of what a run gives. */
-enum { FUSED_OUTCOMES = 3 + 2 * OP_MAX_PARAM };
-struct fused_results {
-    struct fused_outcome {
-        float *data;
-        size_t count;
-        char name[PARAM_NAME];
-    } list[FUSED_OUTCOMES];
-    int count;
+/* Loads the operands, runs forward on poisoned memory, compares dst. */
+void fused_case_forward(struct fused_case *f, int poison);
+
+/* Fails unless got equals due to within 1e-5 of its length. */
+void fused_case_compare(const struct fused_case *f, const char *what, const struct guarded *got,
+                        const struct oracle_num *due, size_t count);
+
+/* Outputs one behind the other, to be compared bit by bit with those of another run. */
+struct fused_record {
+    float *value; /* owned by whoever made the record: free() */
+    size_t count;
 };
-void fused_results_add(struct fused_results *r, const char *name, const float *data,
-                       size_t count);
-void fused_results_free(struct fused_results *r);
 
-/* How many outcomes are further apart than 1e-5 of their 2-norm; the first ones are printed. */
-int fused_results_compare(const struct fused_results *due, const struct fused_results *got,
-                          const char *what);
+void fused_record_add(struct fused_record *r, const struct guarded *g);
 
-/* Instruction sets and numbers of threads. */
-enum { FUSED_WAYS = 6 };
-struct fused_way {
-    const char *isa;
-    int threads;
-};
-struct fused_way fused_way_at(int i);
-
-/* Makes it the way of plans to come. False where this machine has no such threads or
- * instructions. */
-bool fused_way_begin(struct fused_way way);
+/* Whether two records are equal to the last bit. */
+bool fused_record_same(const struct fused_record *a, const struct fused_record *b);
 
 #endif

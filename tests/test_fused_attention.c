@@ -4,7 +4,7 @@
  * refused. */
 #include "bench/net/program.h"
 #include "impls/base/threads.h"
-#include "tests/fused_case.h"
+#include "tests/attention_case.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -20,7 +20,7 @@
 enum trained { TRAIN_NOTHING, TRAIN_ALL, TRAIN_FIXED_BN, TRAIN_BN_ONLY, TRAIN_SOURCES };
 enum values { VALUES_NORMAL, VALUES_TIED };
 
-static void choose_trained(const struct fused_case *site, enum trained trained)
+static void choose_trained(const struct attention_case *site, enum trained trained)
 {
     for (int i = 0; i < site->net->params->count; i++) {
         struct net_param *param = site->net->params->list[i];
@@ -29,7 +29,7 @@ static void choose_trained(const struct fused_case *site, enum trained trained)
                       (trained == TRAIN_BN_ONLY && bn);
         param->trainable = chosen && !param->buffer;
     }
-    fused_must(params_prepare_training(site->net->params));
+    attention_must(params_prepare_training(site->net->params));
 }
 
 static void fill(struct tensor *t, uint64_t seed, enum values values)
@@ -41,7 +41,7 @@ static void fill(struct tensor *t, uint64_t seed, enum values values)
     }
 }
 
-static void add_gradients(const struct fused_case *site, const struct program *program,
+static void add_gradients(const struct attention_case *site, const struct program *program,
                           struct fused_results *r)
 {
     for (int i = 0; i < (site->sum ? 2 : 1); i++) {
@@ -56,7 +56,7 @@ static void add_gradients(const struct fused_case *site, const struct program *p
 }
 
 /* Runs one form with fresh parameters. A NaN in a gradient that is not written shows. */
-static void run_form(const struct fused_case *site, const struct net *form, const struct impl *impl,
+static void run_form(const struct attention_case *site, const struct net *form, const struct impl *impl,
                      int batch, enum trained trained, enum values values, struct fused_results *r)
 {
     struct program *program;
@@ -65,12 +65,12 @@ static void run_form(const struct fused_case *site, const struct net *form, cons
         .impl = impl, .ctx = site->ctx, .net = form, .batch = batch,
         .train = trained != TRAIN_NOTHING, .inputs = site->inputs,
         .input_count = site->sum ? 2 : 1, .input_gradients = trained != TRAIN_NOTHING};
-    fused_must(program_compile(&program, &request));
+    attention_must(program_compile(&program, &request));
     for (int i = 0; i < request.input_count; i++) {
         struct tensor x = program_input(program, i);
         fill(&x, (uint64_t)i + 1, values);
     }
-    fused_must(program_forward(program));
+    attention_must(program_forward(program));
     struct tensor y = program_output(program, 0);
     fused_results_add(r, "dst", y.data, tensor_count(&y));
     if (request.train) {
@@ -80,7 +80,7 @@ static void run_form(const struct fused_case *site, const struct net *form, cons
             if (site->net->params->list[i]->trainable)
                 memset(site->net->params->list[i]->p.grad, 0xff,
                        site->net->params->list[i]->p.count * sizeof(float));
-        fused_must(program_backward(program));
+        attention_must(program_backward(program));
         add_gradients(site, program, r);
     }
     for (int i = 0; i < site->net->params->count; i++)
@@ -91,7 +91,7 @@ static void run_form(const struct fused_case *site, const struct net *form, cons
 }
 
 /* The composition once, the fused form in every way. */
-static int check_mode(const struct fused_case *site, const struct impl *impl,
+static int check_mode(const struct attention_case *site, const struct impl *impl,
                       const struct fused_shape *shape, enum trained trained)
 {
     static const char *const modes[] = {"inference", "all", "fixed bn", "bn alone", "sources"};
@@ -130,16 +130,16 @@ static void test_equals_composition(void **state)
     for (int s = 0; s < FUSED_SPECS; s++)
         for (int i = 0; i < FUSED_SHAPES; i++) {
             const struct fused_shape *shape = &fused_shapes[i];
-            struct fused_case site;
+            struct attention_case site;
             if (is_large(shape) && (s + i) % 4)
                 continue;
-            fused_case_open(&site, fused_specs[s], shape, (s + i) & 1);
-            fused_case_node(&site);
+            attention_case_open(&site, fused_specs[s], shape, (s + i) & 1);
+            attention_case_node(&site);
             for (int t = TRAIN_NOTHING; t <= TRAIN_SOURCES; t++)
                 if (!site.spec.bn || shape->n * shape->h * shape->w > 1 ||
                     (t != TRAIN_ALL && t != TRAIN_BN_ONLY))
                     wrong += check_mode(&site, &impl, shape, (enum trained)t);
-            fused_case_close(&site);
+            attention_case_close(&site);
         }
     assert_int_equal(wrong, 0);
 }
@@ -149,18 +149,18 @@ static void test_equals_composition(void **state)
 static void check_nan(const struct impl *impl, const char *spec)
 {
     struct program *program[2];
-    struct fused_case site;
-    fused_case_open(&site, spec, &fused_shapes[6], false);
+    struct attention_case site;
+    attention_case_open(&site, spec, &fused_shapes[6], false);
     for (int form = 0; form < 2; form++) {
         struct program_request request = {.impl = form ? impl : impls[0], .ctx = site.ctx,
                                           .batch = 2,
                                           .net = form ? site.whole : site.composed,
                                           .inputs = site.inputs, .input_count = 1};
-        fused_must(program_compile(&program[form], &request));
+        attention_must(program_compile(&program[form], &request));
         struct tensor x = program_input(program[form], 0);
         fill(&x, 1, VALUES_NORMAL);
         ((float *)x.data)[12345 % tensor_count(&x)] = NAN;
-        fused_must(program_forward(program[form]));
+        attention_must(program_forward(program[form]));
     }
     struct tensor due = program_output(program[0], 0), got = program_output(program[1], 0);
     for (size_t i = 0; i < tensor_count(&due); i++)
@@ -169,7 +169,7 @@ static void check_nan(const struct impl *impl, const char *spec)
                      (double)((float *)due.data)[i]);
     program_free(program[0]);
     program_free(program[1]);
-    fused_case_close(&site);
+    attention_case_close(&site);
 }
 
 /* A NaN in the map must not vanish in a maximum: the result shows it as the composition does. */
@@ -189,7 +189,7 @@ static void expect_refused(const struct impl *impl, const struct op_desc *given,
 {
     struct op_desc desc = *given;
     struct op_plan plan;
-    fused_must(op_infer(&desc));
+    attention_must(op_infer(&desc));
     enum status status = plan_make(&plan, impl, NULL, &desc);
     if (status != expected || !strstr(fail_text(), fragment))
         fail_msg("status %d, '%s' instead of '%s'", (int)status, fail_text(), fragment);

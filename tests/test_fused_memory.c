@@ -3,7 +3,7 @@
  * the same bits, and so do strided views and, in inference, working in place; gradients are added
  * where that is asked for. The numbers themselves are judged by test_fused_attention.c. */
 #include "impls/base/threads.h"
-#include "tests/fused_case.h"
+#include "tests/attention_case.h"
 #include "tests/guarded.h"
 
 #include <math.h>
@@ -40,16 +40,16 @@ static void stand_params(struct stand *s, const struct net_node *node)
         s->args.param[i] = &s->param[i];
         if (!(s->plan.desc.want_diff_param >> i & 1))
             continue;
-        fused_must(guarded_make_bytes(&s->grad[i], s->param[i].count * sizeof(float)));
+        attention_must(guarded_make_bytes(&s->grad[i], s->param[i].count * sizeof(float)));
         s->param[i].grad = (float *)(s->grad[i].block + s->grad[i].start);
     }
 }
 
 /* `wider`: how many channels more a pixel of each map takes than it has. */
-static void stand_open(struct stand *s, const struct fused_case *site, const struct impl *impl,
+static void stand_open(struct stand *s, const struct attention_case *site, const struct impl *impl,
                        int n, bool train, int wider)
 {
-    const struct net_node *node = fused_case_node(site);
+    const struct net_node *node = attention_case_node(site);
     struct op_desc desc = node->desc;
     memset(s, 0, sizeof *s);
     desc.train = train;
@@ -62,18 +62,18 @@ static void stand_open(struct stand *s, const struct fused_case *site, const str
         desc.want_diff_param |= (unsigned)(node->param[i] && !node->param[i]->buffer) << i;
     desc.attention.batch_stats = train && n * desc.src[0].h * desc.src[0].w > 1;
     desc.dst = (struct tensor){.stride = desc.src[0].c + wider};
-    fused_must(op_infer(&desc));
-    fused_must(plan_make(&s->plan, impl, NULL, &desc));
+    attention_must(op_infer(&desc));
+    attention_must(plan_make(&s->plan, impl, NULL, &desc));
     for (int i = 0; i < op_sources(desc.kind); i++) {
-        fused_must(guarded_make_map(&s->src[i], &desc.src[i], wider / 2));
-        fused_must(guarded_make_map(&s->diff_src[i], &desc.src[i], wider / 2));
+        attention_must(guarded_make_map(&s->src[i], &desc.src[i], wider / 2));
+        attention_must(guarded_make_map(&s->diff_src[i], &desc.src[i], wider / 2));
         s->args.src[i] = s->src[i].map;
         s->args.diff_src[i] = s->diff_src[i].map;
     }
-    fused_must(guarded_make_map(&s->dst, &desc.dst, wider / 2));
-    fused_must(guarded_make_map(&s->diff_dst, &desc.dst, wider / 2));
-    fused_must(guarded_make_bytes(&s->save, s->plan.save_bytes));
-    fused_must(guarded_make_bytes(&s->scratch, s->plan.scratch_bytes));
+    attention_must(guarded_make_map(&s->dst, &desc.dst, wider / 2));
+    attention_must(guarded_make_map(&s->diff_dst, &desc.dst, wider / 2));
+    attention_must(guarded_make_bytes(&s->save, s->plan.save_bytes));
+    attention_must(guarded_make_bytes(&s->scratch, s->plan.scratch_bytes));
     s->args.dst = s->dst.map;
     s->args.diff_dst = s->diff_dst.map;
     s->args.save = s->save.block + s->save.start;
@@ -142,7 +142,7 @@ static void add_map(struct fused_results *r, const char *name, const struct guar
 
 /* Runs both passes, everything that is undefined filled with `poison`. `base`: gradients that are
  * there already and are to be added to, NULL: overwritten. */
-static void stand_run(struct stand *s, const struct fused_case *site, int poison, const float *base,
+static void stand_run(struct stand *s, const struct attention_case *site, int poison, const float *base,
                       struct fused_results *r)
 {
     const int sources = op_sources(s->plan.desc.kind);
@@ -164,7 +164,7 @@ static void stand_run(struct stand *s, const struct fused_case *site, int poison
     s->args.add_diff_src = base ? 3 : 0;
     s->args.add_diff_param = base ? ~0u : 0;
     snapshot(s);
-    fused_must(s->plan.entry->forward(&s->plan, &s->args));
+    attention_must(s->plan.entry->forward(&s->plan, &s->args));
     expect_clean(s);
     expect_untouched(&s->src[0], "src[0]");
     add_map(r, "dst", &s->dst);
@@ -174,7 +174,7 @@ static void stand_run(struct stand *s, const struct fused_case *site, int poison
     if (sources > 1)
         guarded_poison(&s->src[1], poison);
     snapshot(s);
-    fused_must(s->plan.entry->backward(&s->plan, &s->args));
+    attention_must(s->plan.entry->backward(&s->plan, &s->args));
     expect_clean(s);
     expect_untouched(&s->save, "save, by backward,");
     for (int i = 0; i < sources; i++)
@@ -206,9 +206,9 @@ static void check_memory(const struct impl *impl, const char *spec, const struct
     const float base = 0.25f;
     struct fused_results first = {.count = 0}, again = {.count = 0}, apart = {.count = 0};
     struct fused_results added = {.count = 0};
-    struct fused_case site;
+    struct attention_case site;
     struct stand dense, strided;
-    fused_case_open(&site, spec, shape, sum);
+    attention_case_open(&site, spec, shape, sum);
     stand_open(&dense, &site, impl, shape->n, train, 0);
     stand_open(&strided, &site, impl, shape->n, train, 6);
     stand_run(&dense, &site, 0xff, NULL, &first);
@@ -221,7 +221,7 @@ static void check_memory(const struct impl *impl, const char *spec, const struct
     assert_int_equal(fused_results_compare(&first, &added, "gradients that are added to"), 0);
     stand_close(&dense);
     stand_close(&strided);
-    fused_case_close(&site);
+    attention_case_close(&site);
     fused_results_free(&first);
     fused_results_free(&again);
     fused_results_free(&apart);
@@ -247,17 +247,17 @@ static void check_in_place(const struct impl *impl, const char *spec,
                            const struct fused_shape *shape, bool sum)
 {
     struct fused_results apart = {.count = 0}, in_place = {.count = 0};
-    struct fused_case site;
+    struct attention_case site;
     struct stand stand;
-    fused_case_open(&site, spec, shape, sum);
+    attention_case_open(&site, spec, shape, sum);
     stand_open(&stand, &site, impl, shape->n, false, 0);
     stand_run(&stand, &site, 0xff, NULL, &apart);
     stand.args.dst = stand.src[0].map;
-    fused_must(stand.plan.entry->forward(&stand.plan, &stand.args));
+    attention_must(stand.plan.entry->forward(&stand.plan, &stand.args));
     add_map(&in_place, "dst", &stand.src[0]);
     expect_equal_bits(&apart, &in_place, spec);
     stand_close(&stand);
-    fused_case_close(&site);
+    attention_case_close(&site);
     fused_results_free(&apart);
     fused_results_free(&in_place);
 }

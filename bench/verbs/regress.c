@@ -339,7 +339,7 @@ static int run_selftest(struct options *o, const char *verb)
     struct table *table;
     bool passed;
     if (!o->budget_given)
-        o->settings.budget = 17; /* 200 runs within an hour */
+        o->settings.budget = 20;
     if (o->settings.seed == 0)
         o->settings.seed = 1;
     if (o->selftest.quick) {
