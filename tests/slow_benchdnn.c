@@ -1,6 +1,6 @@
 /* Every convolution of ResNet-50, VGG-16 and DenseNet-121 at batch 1, 2 and 50, forward and both
  * gradients, on all implementations of this build: checked, not timed. Ten minutes and more on two
- * idle processors, and 4 GB of memory: TEST_SECONDS=7200 make test-slow. */
+ * idle processors, and 5 GB of memory: TEST_SECONDS=7200 make test-slow. */
 #include "impls/layer.h"
 #include "tests/command.h"
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SPOTS = 64, LEAST_SPOTS = 8, TERMS_MOST = 1 << 26 };
+enum { SPOTS = 64, LEAST_SPOTS = 8, TERMS_MOST = 1 << 24 };
 
 /* One round of checking: which operands, and how strictly results are judged. */
 struct round {
@@ -85,16 +85,19 @@ static void check_param_spots(const struct round *round, const struct layer_run 
     size_t terms = layer_weighted_terms(&o->desc);
     int spots = terms * SPOTS <= TERMS_MOST ? SPOTS : (int)(TERMS_MOST / terms);
     spots = spots < LEAST_SPOTS ? LEAST_SPOTS : spots;
-    for (int p = 0; p < o->params; p++)
-        for (int i = 0; i < spots && run->param[p].grad; i++) {
-            size_t at = spot(round, i, run->param[p].count);
-            struct layer_sum due;
-            char name[40];
-            if (!layer_weighted_diff_param(o, p, at, &due))
-                return;
-            snprintf(name, sizeof name, "diff_%s", o->info[p].name);
-            check_element(round, name, run->param[p].grad, at, due, verdict);
-        }
+    for (int p = 0; p < o->params; p++) {
+        struct layer_sum due[SPOTS];
+        char name[40];
+        if (!run->param[p].grad || !layer_weighted_diff_param(o, p, 0, &due[0]))
+            continue;
+        snprintf(name, sizeof name, "diff_%s", o->info[p].name);
+#pragma omp parallel for schedule(static)
+        for (int i = 0; i < spots; i++)
+            layer_weighted_diff_param(o, p, spot(round, i, run->param[p].count), &due[i]);
+        for (int i = 0; i < spots; i++)
+            check_element(round, name, run->param[p].grad, spot(round, i, run->param[p].count),
+                          due[i], verdict);
+    }
 }
 
 static void check_identity(const struct round *round, const struct layer_identity *identity,

@@ -3,12 +3,51 @@
 
 #include <math.h>
 
+enum { SHARES = 64 }; /* of a long sum: their number, so the result, does not depend on threads */
+
+/* sum a[i] * b[i % period] for i from `from` to `to`, both multiples of the period. */
+static struct layer_sum share_of(const float *a, const float *b, size_t from, size_t to,
+                                 size_t period)
+{
+    struct layer_sum sum = {0, 0};
+    for (size_t i = from; i < to; i += period)
+        for (size_t k = 0; k < period; k++) {
+            double term = (double)a[i + k] * (double)b[k];
+            sum.value += term;
+            sum.size += fabs(term);
+        }
+    return sum;
+}
+
+/* Adds the inner product of a[count] with b, which repeats after `period` elements. */
+static void add_repeated(struct layer_sum *sum, const float *a, const float *b, size_t count,
+                         size_t period)
+{
+    struct layer_sum share[SHARES];
+    size_t rows = count / period;
+#pragma omp parallel for schedule(static) if (count > 100000)
+    for (size_t i = 0; i < SHARES; i++)
+        share[i] = share_of(a, b, rows * i / SHARES * period, rows * (i + 1) / SHARES * period,
+                            period);
+    for (int i = 0; i < SHARES; i++) {
+        sum->value += share[i].value;
+        sum->size += share[i].size;
+    }
+}
+
 static void add_inner(struct layer_sum *sum, const float *a, const float *b, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        double term = (double)a[i] * (double)b[i];
-        sum->value += term;
-        sum->size += fabs(term);
+    struct layer_sum share[SHARES];
+#pragma omp parallel for schedule(static) if (count > 100000)
+    for (size_t i = 0; i < SHARES; i++) {
+        size_t from = count * i / SHARES, to = count * (i + 1) / SHARES;
+        share[i] = (struct layer_sum){0, 0};
+        if (to > from)
+            share[i] = share_of(a + from, b + from, 0, to - from, to - from);
+    }
+    for (int i = 0; i < SHARES; i++) {
+        sum->value += share[i].value;
+        sum->size += share[i].size;
     }
 }
 
@@ -37,29 +76,32 @@ static struct layer_sum of_params(const struct layer_run *run, int from, int to)
     return sum;
 }
 
-/* The output without its bias b[c]: <dy, y - b>. */
+/* <dy, b>, the bias b[c] standing in every pixel. */
+static struct layer_sum of_bias(const struct layer_run *run)
+{
+    const struct layer_operands *o = run->operands;
+    struct layer_sum sum = {0, 0};
+    add_repeated(&sum, o->diff_dst, o->param[1], tensor_count(&o->desc.dst),
+                 (size_t)o->desc.dst.c);
+    return sum;
+}
+
+/* The output without its bias: <dy, y - b>. */
 static struct layer_sum of_output_without_bias(const struct layer_run *run)
 {
     const struct layer_operands *o = run->operands;
     struct layer_sum sum = of_output(run);
     if (o->params < 2)
         return sum;
-    size_t channels = (size_t)o->desc.dst.c;
-    for (size_t i = 0; i < tensor_count(&o->desc.dst); i++) {
-        double term = (double)o->diff_dst[i] * (double)o->param[1][i % channels];
-        sum.value -= term;
-        sum.size += fabs(term);
-    }
-    return sum;
+    struct layer_sum bias = of_bias(run);
+    return (struct layer_sum){sum.value - bias.value, sum.size + bias.size};
 }
 
 /* <db, b> against the same from diff_dst alone: every output of channel c adds b[c]. */
 static struct layer_identity bias_identity(const struct layer_run *run)
 {
-    struct layer_sum with = of_output(run), without = of_output_without_bias(run);
-    struct layer_sum right = {with.value - without.value, with.size + without.size};
     return (struct layer_identity){"<diff_bias, bias> = <diff_dst, bias>", of_params(run, 1, 2),
-                                   right};
+                                   of_bias(run)};
 }
 
 static int dense_identities(const struct layer_run *run, struct layer_identity *list)
