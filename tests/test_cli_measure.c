@@ -200,6 +200,28 @@ static void test_latency_text(void **state)
     command_free(&c);
 }
 
+/* Lists multiply: a row for every network, batch, size and number of threads. */
+static void test_latency_lists(void **state)
+{
+    (void)state;
+    char arguments[300];
+    snprintf(arguments, sizeof arguments,
+             "latency --model resnet20:width=0.25,resnet20:width=0.5 --batch 1,2 --input 16,16x24 "
+             "--threads 1 --attention none --impl %s --samples 3 --format json", impls[0]->name);
+    json_t *json = run_json("", arguments), *rows = json_object_get(json, "rows"), *row;
+    int seen[2][2][2] = {{{0}}};
+    size_t i;
+    assert_int_equal(json_array_size(rows), 8);
+    json_array_foreach(rows, i, row) {
+        assert_true(command_number(row, "input_h") == 16 && command_number(row, "threads") == 1);
+        seen[command_number(row, "width") == 0.5][command_number(row, "batch") == 2]
+            [command_number(row, "input_w") == 24]++;
+    }
+    for (int k = 0; k < 8; k++)
+        assert_int_equal(seen[k >> 2][k >> 1 & 1][k & 1], 1);
+    json_decref(json);
+}
+
 static void test_latency_store(void **state)
 {
     char arguments[1300];
@@ -327,6 +349,7 @@ int main(void)
         cmocka_unit_test(test_one_thread_is_one_thread),
         cmocka_unit_test(test_latency),
         cmocka_unit_test(test_latency_text),
+        cmocka_unit_test(test_latency_lists),
         cmocka_unit_test_setup_teardown(test_latency_store, temp_dir_make, temp_dir_remove),
         cmocka_unit_test(test_latency_refuses),
         cmocka_unit_test(test_doctor),

@@ -18,6 +18,7 @@ static const struct table_column row_columns[] = {
     {.name = "input_h", .audience = TABLE_MACHINES},
     {.name = "input_w", .audience = TABLE_MACHINES},
     {.name = "classes", .audience = TABLE_MACHINES},
+    {.name = "width", .audience = TABLE_MACHINES},
     {.name = "threads"},
     {.name = "pass"},
     {.name = "n"},
@@ -55,6 +56,9 @@ static const struct table_column cost_columns[] = {
     {.name = "impl"},
     {.name = "attention"},
     {.name = "base", .audience = TABLE_MACHINES},
+    {.name = "batch"},
+    {.name = "input"},
+    {.name = "threads"},
     {.name = "without_ms", .title = "without", .unit = "ms", .decimals = 3},
     {.name = "with_ms", .title = "with", .unit = "ms", .decimals = 3},
     {.name = "pairs"},
@@ -67,11 +71,16 @@ static const struct table_column cost_columns[] = {
     {.name = "seed", .audience = TABLE_MACHINES},
 };
 
-void latency_tables_new(struct latency_tables *tables, const struct latency_shape *shape)
+/* What is the same for all rows is said in the title. */
+void latency_tables_new(struct latency_tables *tables, const struct latency_settings *s)
 {
-    char title[80];
-    snprintf(title, sizeof title, "%s, batch %d, %d threads",
-             shape->train ? "Training step" : "Inference", shape->batch, shape->threads);
+    char title[80], batch[32] = "", threads[32] = "";
+    if (s->batch_count == 1)
+        snprintf(batch, sizeof batch, ", batch %d", s->batches[0]);
+    if (s->thread_count == 1)
+        snprintf(threads, sizeof threads, ", %d threads", s->threads[0]);
+    snprintf(title, sizeof title, "%s%s%s", s->shape.train ? "Training step" : "Inference", batch,
+             threads);
     tables->rows = table_new("latency", title, row_columns,
                              sizeof row_columns / sizeof row_columns[0]);
     tables->costs = table_new("attention-cost", "Cost of attention", cost_columns,
@@ -118,6 +127,7 @@ static void add_subject(struct table *table, const struct latency_entry *entry)
     table_number(table, "input_h", network->spec.input_h);
     table_number(table, "input_w", network->spec.input_w);
     table_number(table, "classes", shape->classes);
+    table_number(table, "width", network->spec.width);
     table_number(table, "threads", shape->threads);
     table_text(table, "pass", shape->train ? "train" : "inference");
     table_number(table, "macs", net_macs(network->net));
@@ -168,6 +178,10 @@ static void add_cost(struct table *table, const struct latency_entry *entry,
     table_text(table, "impl", entry->program->impl->name);
     table_text(table, "attention", entry->program->network->attention);
     table_text(table, "base", entry->base->program->network->attention);
+    table_number(table, "batch", entry->program->shape->batch);
+    table_printf(table, "input", "%dx%d", entry->program->network->spec.input_h,
+                 entry->program->network->spec.input_w);
+    table_number(table, "threads", entry->program->shape->threads);
     table_number(table, "without_ms", without);
     table_number(table, "with_ms", with);
     table_number(table, "pairs", ratio->n);

@@ -1,5 +1,5 @@
-/* The parts of `latency`: networks, programs, their agreement, the probe. Private to
- * bench/verbs/latency*.c. */
+/* The parts of `latency`: settings, networks, programs, their agreement, the probe, tables. Private
+ * to bench/verbs/latency*.c. */
 #ifndef BENCH_VERBS_LATENCY_WORK_H
 #define BENCH_VERBS_LATENCY_WORK_H
 
@@ -7,9 +7,10 @@
 #include "bench/models/model.h"
 #include "bench/net/optimizer.h"
 #include "bench/net/program.h"
+#include "bench/verbs/options.h"
 #include "bench/verbs/record.h"
 
-/* What is the same for every row of a table. */
+/* What is the same for all networks that are timed in turns. */
 struct latency_shape {
     int batch, threads;
     int input_h, input_w; /* 0: the network's own size */
@@ -17,6 +18,26 @@ struct latency_shape {
     bool train;
     bool compose;         /* primitive operations only, nothing fused */
     uint64_t seed;        /* of weights, inputs, labels and the order within a round */
+};
+
+struct latency_size {
+    int h, w; /* 0: the network's own size */
+};
+
+/* The command line. */
+struct latency_settings {
+    const char *model, *attention, *impl, *store, *study;
+    struct option_list models, attentions;
+    const struct impl *impls[OPTION_IMPLS];
+    int impl_count;
+    int batches[OPTION_NUMBERS], batch_count;
+    int threads[OPTION_NUMBERS], thread_count;
+    struct latency_size sizes[OPTION_NUMBERS];
+    int size_count;
+    struct latency_shape shape; /* what the lists above do not say */
+    struct sample_settings sample;
+    bool samples_given, seconds_given, probe;
+    enum table_format format;
 };
 
 /* A model with one attention, described and initialised; shared by implementations. */
@@ -118,12 +139,28 @@ struct latency_tables {
     struct table *costs; /* one row an entry with a base: the cost of its attention */
 };
 
-void latency_tables_new(struct latency_tables *tables, const struct latency_shape *shape);
+void latency_tables_new(struct latency_tables *tables, const struct latency_settings *settings);
 void latency_tables_free(struct latency_tables *tables);
 
 /* Adds an entry that was timed. `people`: the tables will be read by people, who want to see why a
  * percentile is missing. */
 enum status latency_tables_add(struct latency_tables *tables, const struct latency_entry *entry,
                                const struct record *record, bool people);
+
+/* ---- all of it (latency_group.c) ---- */
+
+/* What the whole verb works on. */
+struct latency_work {
+    const struct latency_settings *settings;
+    struct latency_tables tables;
+    struct record record;
+    struct impl_ctx *ctx[OPTION_IMPLS]; /* open for the threads of the moment */
+    json_t *left_out;                   /* what is not in the tables, and why */
+};
+
+/* Prepares, checks and times a model in one shape, with every attention on every implementation, and
+ * adds the rows. What cannot be timed is left out, with the reason. */
+enum status latency_group_run(struct latency_work *work, const char *model,
+                              const struct latency_shape *shape);
 
 #endif
