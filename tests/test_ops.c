@@ -4,8 +4,8 @@
  *     test_ops                                   everything
  *     test_ops --slack                           and the part of each bound that was used
  *     test_ops IMPL THREADS 'CASE' ['VARIANT']   one case, all its variants or one */
+#include "bench/measure/case_list.h"
 #include "impls/base/threads.h"
-#include "tests/cases.h"
 #include "tests/opcheck.h"
 
 #include <setjmp.h>
@@ -29,7 +29,7 @@ struct job {
     const struct impl *impl;
     int threads;
     enum op_kind kind;
-    const struct cases *cases;
+    const struct case_list *cases;
     struct slack *slack;
 };
 
@@ -67,8 +67,8 @@ static void test_cases_of_a_kind(void **state)
     struct impl_ctx *ctx = open_impl(job);
     int failures = 0, cases = 0;
     for (int i = 0; i < job->cases->count; i++)
-        if (job->cases->desc[i].kind == job->kind) {
-            failures = check_case(job, ctx, &job->cases->desc[i], failures);
+        if (job->cases->list[i].kind == job->kind) {
+            failures = check_case(job, ctx, &job->cases->list[i], failures);
             cases++;
         }
     job->impl->close(ctx);
@@ -85,7 +85,7 @@ static void test_R07_images_do_not_see_each_other(void **state)
     struct opcheck_result result;
     int failures = 0;
     for (int i = 0; i < job->cases->count; i++)
-        if (!opcheck_independent(job->impl, ctx, &job->cases->desc[i], &result) &&
+        if (!opcheck_independent(job->impl, ctx, &job->cases->list[i], &result) &&
             failures++ < SHOWN)
             print_error("%s\n", result.text);
     job->impl->close(ctx);
@@ -98,7 +98,7 @@ static void test_strided_views_are_taken_or_refused(void **state)
     const struct job *job = *state;
     struct impl_ctx *ctx = open_impl(job);
     for (int i = 0; i < job->cases->count; i++) {
-        struct op_desc d = job->cases->desc[i];
+        struct op_desc d = job->cases->list[i];
         struct op_plan plan;
         d.src[0].stride += 4;
         assert_int_equal(op_infer(&d), OK);
@@ -120,7 +120,7 @@ static void test_no_plan_runs_a_reference_kernel(void **state)
     const struct job *job = *state;
     struct impl_ctx *ctx = open_impl(job);
     for (int i = 0; i < 2 * job->cases->count; i++) {
-        struct op_desc d = job->cases->desc[i / 2];
+        struct op_desc d = job->cases->list[i / 2];
         struct op_plan plan;
         d.train = i % 2;
         d.want_diff_src = d.train ? 1 : 0;
@@ -140,13 +140,13 @@ static void test_case_text_comes_back(void **state)
     for (int i = 0; i < job->cases->count; i++) {
         char text[256], again[256];
         struct op_desc d;
-        op_print(&job->cases->desc[i], text, sizeof text);
+        op_print(&job->cases->list[i], text, sizeof text);
         if (op_parse(text, &d) != OK)
             fail_msg("%s", fail_text());
         op_print(&d, again, sizeof again);
         assert_string_equal(text, again);
-        assert_memory_equal(&d.src, &job->cases->desc[i].src, sizeof d.src);
-        assert_memory_equal(&d.dst, &job->cases->desc[i].dst, sizeof d.dst);
+        assert_memory_equal(&d.src, &job->cases->list[i].src, sizeof d.src);
+        assert_memory_equal(&d.dst, &job->cases->list[i].dst, sizeof d.dst);
     }
 }
 
@@ -195,10 +195,10 @@ static void print_slack(const struct slack *slack)
 
 static int run_all(bool show_slack)
 {
-    struct cases cases;
+    struct case_list cases = {0};
     struct slack slack = {0};
     size_t impl_count = 0;
-    if (cases_read("tests/cases/ops.txt", &cases) != OK) {
+    if (case_list_add(&cases, "tests/cases/ops.txt") != OK) {
         fprintf(stderr, "%s\n", fail_text());
         return 1;
     }
@@ -223,7 +223,7 @@ static int run_all(bool show_slack)
         print_slack(&slack);
     free(p.test);
     free(p.job);
-    cases_free(&cases);
+    case_list_free(&cases);
     return failures != 0;
 }
 

@@ -54,7 +54,8 @@ void provenance_fill(struct provenance *p)
     snprintf(p->commit, sizeof p->commit, "%s", BUILD_COMMIT);
     snprintf(p->compiler, sizeof p->compiler, "%s", BUILD_COMPILER);
     snprintf(p->flags, sizeof p->flags, "%s", BUILD_FLAGS);
-    snprintf(p->cpu, sizeof p->cpu, "%s", machine.name);
+    snprintf(p->cpu, sizeof p->cpu, "%.100s, family %d, model %d, stepping %d", machine.name,
+             machine.family, machine.model, machine.stepping);
     snprintf(p->kernel, sizeof p->kernel, "%s", machine.kernel);
     snprintf(p->libc, sizeof p->libc, "%s", machine.libc);
     list_libraries(p->libraries, sizeof p->libraries);

@@ -8,9 +8,8 @@
 extern const struct impl impl_onednn;
 
 /* Operations that oneDNN runs; the table takes the others from impls/naive. */
-extern const struct op_entry onednn_conv2d, onednn_linear, onednn_batchnorm, onednn_relu,
-    onednn_sigmoid, onednn_add, onednn_mul_channel, onednn_mul_spatial, onednn_maxpool,
-    onednn_avgpool, onednn_pool_hw;
+extern const struct op_entry onednn_conv2d, onednn_linear, onednn_relu, onednn_sigmoid, onednn_add,
+    onednn_mul_channel, onednn_mul_spatial, onednn_maxpool, onednn_avgpool, onednn_pool_hw;
 
 /* OP_CONV_ACT and OP_CONV_SUM_ACT, for inference. */
 extern const struct op_entry onednn_conv_act, onednn_conv_sum_act;

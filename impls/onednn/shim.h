@@ -87,12 +87,6 @@ struct shim_pool {
     struct shim_view src, dst;
     struct shim_window window;
 };
-struct shim_batchnorm {
-    struct shim_view map;
-    float eps;
-    bool fixed; /* mean and variance are inputs */
-};
-
 /* Each makes the library's first implementation that is not its reference code. `forward` is the
  * forward primitive that a backward one belongs to; NULL for forward. On failure nothing is left to
  * release. ERR_UNSUPPORTED: the library has nothing, or nothing but reference code (shim_plan()
@@ -104,9 +98,6 @@ enum status shim_make_linear(struct impl_ctx *ctx, enum shim_pass pass,
                              struct shim_prim *out);
 enum status shim_make_pool(struct impl_ctx *ctx, enum shim_pass pass, const struct shim_pool *pool,
                            const struct shim_prim *forward, struct shim_prim *out);
-enum status shim_make_batchnorm(struct impl_ctx *ctx, enum shim_pass pass,
-                                const struct shim_batchnorm *bn, const struct shim_prim *forward,
-                                struct shim_prim *out);
 enum status shim_make_eltwise(struct impl_ctx *ctx, enum shim_pass pass, dnnl_alg_kind_t alg,
                               const struct shim_view *map, const struct shim_prim *forward,
                               struct shim_prim *out);

@@ -153,26 +153,6 @@ enum status shim_make_pool(struct impl_ctx *ctx, enum shim_pass pass, const stru
     return pick(ctx, status, &op, NULL, "pooling forward", NULL, out);
 }
 
-enum status shim_make_batchnorm(struct impl_ctx *ctx, enum shim_pass pass,
-                                const struct shim_batchnorm *bn, const struct shim_prim *forward,
-                                struct shim_prim *out)
-{
-    unsigned flags = dnnl_use_scale | dnnl_use_shift | (bn->fixed ? dnnl_use_global_stats : 0u);
-    dnnl_memory_desc_t md[MOST_VIEWS];
-    dnnl_batch_normalization_desc_t op;
-    const struct shim_view *const views[] = {&bn->map};
-    dnnl_status_t status = describe(views, 1, md);
-    if (status)
-        return shim_failed(status, "batch normalisation");
-    if (forward) {
-        status = dnnl_batch_normalization_backward_desc_init(&op, prop(pass), &md[0], &md[0],
-                                                             bn->eps, flags);
-        return pick(ctx, status, &op, forward, "batch normalisation backward", NULL, out);
-    }
-    status = dnnl_batch_normalization_forward_desc_init(&op, prop(pass), &md[0], bn->eps, flags);
-    return pick(ctx, status, &op, NULL, "batch normalisation forward", NULL, out);
-}
-
 enum status shim_make_eltwise(struct impl_ctx *ctx, enum shim_pass pass, dnnl_alg_kind_t alg,
                               const struct shim_view *map, const struct shim_prim *forward,
                               struct shim_prim *out)

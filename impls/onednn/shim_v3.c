@@ -154,28 +154,6 @@ enum status shim_make_pool(struct impl_ctx *ctx, enum shim_pass pass, const stru
     return pick(ctx, status, pd, forward ? "pooling backward" : "pooling forward", NULL, out);
 }
 
-enum status shim_make_batchnorm(struct impl_ctx *ctx, enum shim_pass pass,
-                                const struct shim_batchnorm *bn, const struct shim_prim *forward,
-                                struct shim_prim *out)
-{
-    unsigned flags = dnnl_use_scale | dnnl_use_shift | (bn->fixed ? dnnl_use_global_stats : 0u);
-    struct descriptors d;
-    dnnl_primitive_desc_t pd = NULL;
-    const struct shim_view *const views[] = {&bn->map};
-    dnnl_status_t status = describe(views, 1, &d);
-    if (!status && forward)
-        status = dnnl_batch_normalization_backward_primitive_desc_create(
-            &pd, ctx->engine, prop(pass), d.md[0], d.md[0], d.md[0], bn->eps, flags, forward->pd,
-            ctx->attr);
-    else if (!status)
-        status = dnnl_batch_normalization_forward_primitive_desc_create(
-            &pd, ctx->engine, prop(pass), d.md[0], d.md[0], bn->eps, flags, ctx->attr);
-    forget(&d);
-    return pick(ctx, status, pd,
-                forward ? "batch normalisation backward" : "batch normalisation forward", NULL,
-                out);
-}
-
 enum status shim_make_eltwise(struct impl_ctx *ctx, enum shim_pass pass, dnnl_alg_kind_t alg,
                               const struct shim_view *map, const struct shim_prim *forward,
                               struct shim_prim *out)
