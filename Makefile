@@ -125,7 +125,7 @@ test-slow: ensure-deps ## the longer tests as well
 	$(Q)$(MAKE) --no-print-directory run-slow
 
 run-slow: $(PROGRAM) $(SLOW:%=$(B)/tests/%)
-	$(Q)CBAM_BENCH=$(abspath $(PROGRAM)) sh tests/run.sh $(SLOW:%=$(B)/tests/%)
+	$(Q)CBAM_BENCH=$(abspath $(PROGRAM)) TEST_SECONDS=7200 sh tests/run.sh $(SLOW:%=$(B)/tests/%)
 
 test-san: ensure-deps ## the quick tests under the address and undefined-behaviour sanitizers
 	$(Q)$(MAKE) --no-print-directory run-tests MODE=san
