@@ -41,7 +41,7 @@ PACKAGE_cmocka    := libcmocka-dev
 PACKAGE_onednn    := libdnnl-dev
 PACKAGE_openblas  := libopenblas-openmp-dev
 PACKAGES := build-essential $(foreach p,jansson cyaml sqlite random123 zlib png jpeg cmocka onednn openblas,$(PACKAGE_$(p))) \
-            gnuplot-nox dataset-fashion-mnist valgrind
+            gnuplot-nox dataset-fashion-mnist valgrind libbenchmark-tools python3-scipy
 
 REQUIRED := jansson cyaml sqlite random123 zlib png jpeg
 MISSING  := $(strip $(foreach p,$(REQUIRED),$(if $(call have,$(HEADER_$(p))),,$(PACKAGE_$(p)))))

@@ -209,8 +209,6 @@ static enum status open_work(struct work *work)
 {
     struct regress_settings *s = work->settings;
     work->two_builds = s->base != NULL;
-    TRY(regress_targets_make(&work->targets, &s->cases, s->impls, s->impl_count, s->filter));
-    TRY(make_units(work));
     TRY(side_open(&work->head, "head", s->head));
     if (work->two_builds)
         TRY(side_open(&work->base, "base", s->base));
@@ -262,16 +260,19 @@ static bool is_refusal(enum status status)
 
 static enum status run(struct work *work)
 {
+    const struct regress_settings *s = work->settings;
+    TRY(regress_targets_make(&work->targets, &s->cases, s->impls, s->impl_count, s->filter));
+    TRY(make_units(work));
+    if (work->unit_count == 0) {
+        outcome_settle(work->outcome);
+        return OK;
+    }
     enum status status = open_work(work);
     if (is_refusal(status)) {
         outcome_refuse(work->outcome);
         return OK;
     }
     TRY(status);
-    if (work->unit_count == 0) {
-        outcome_settle(work->outcome);
-        return OK;
-    }
     count_unit(work, &work->units[0]);
     if (work->units[0].status == ERR_UNSUPPORTED) { /* no valgrind */
         work->outcome->verdict = VERDICT_NOTHING;

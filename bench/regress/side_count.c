@@ -124,6 +124,7 @@ static void read_answer(const struct launch_result *result, const char *folder,
         return;
     }
     answer->key = json_incref(json_object_get(json, "key"));
+    json_object_set_new(answer->key, "tunables", json_string(TUNABLES));
     read_dumps(folder, answer);
     const json_t *passes = json_object_get(json, "passes");
     for (int pass = 0; pass < REGRESS_PASSES; pass++)
