@@ -11,6 +11,7 @@ WARN     += -Werror
 endif
 OPT_release := -O3
 OPT_debug   := -O1 -g
+OPT_valgrind := -O1 -g
 OPT_san     := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -DSANITIZED
 CFLAGS   := -std=c11 -D_GNU_SOURCE $(OPT_$(MODE)) -fopenmp $(WARN) $(CFLAGS_EXTRA)
 CPPFLAGS := -I. -I$(B)
@@ -130,6 +131,17 @@ run-slow: $(PROGRAM) $(SLOW:%=$(B)/tests/%)
 test-san: ensure-deps ## the quick tests under the address and undefined-behaviour sanitizers
 	$(Q)$(MAKE) --no-print-directory run-tests MODE=san
 
+# Plain C, files and books under memcheck: no library kernels that valgrind cannot follow.
+VALGRIND := ops net program attention files files_write npy pth datasets loader images odd_images \
+            resize folder data_spec settings study_file store stats table weights_people training
+test-valgrind: ensure-deps ## some of the quick tests under valgrind, naive implementation
+	$(Q)$(MAKE) --no-print-directory run-valgrind MODE=valgrind IMPLS=naive
+
+run-valgrind: $(PROGRAM) $(VALGRIND:%=$(B)/tests/test_%)
+	$(Q)CBAM_BENCH=$(abspath $(PROGRAM)) TEST_SECONDS=1800 \
+	    TEST_WRAPPER="valgrind -q --trace-children=yes --trace-children-skip=/bin/*,/usr/bin/* --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite" \
+	    sh tests/run.sh $(VALGRIND:%=$(B)/tests/test_%)
+
 BASE ?= HEAD~1
 regress: ensure-deps ## compare two commits, BASE=<git ref>; the verdict is in build/regress/verdict
 	$(Q)sh bench/regress/run.sh "$(BASE)"
@@ -139,6 +151,18 @@ regress-update: $(PROGRAM) ## write the committed baselines of `regress counts` 
 
 plots: $(PROGRAM) ## draw the plots of the newest results again
 	$(Q)$(PROGRAM) study report --plots $(STUDY)
+
+PEERS ?=
+peers: $(PROGRAM) build/peers-side bench/peers/node_modules ## against PyTorch and ONNX Runtime (bench/peers/README.md)
+	$(Q)env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE /usr/bin/python3 bench/peers/peers.py $(PEERS)
+
+build/peers-side: $(B)/bench/peers/side.o $(LIBOBJ)
+	@echo "  link $@"
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
+
+bench/peers/node_modules: bench/peers/package.json
+	$(Q)npm install --no-package-lock --ignore-scripts --prefix bench/peers
+	$(Q)touch $@
 
 PREFIX ?= /usr/local
 install: $(PROGRAM) ## install the program under PREFIX
@@ -152,6 +176,6 @@ help: ## list the targets
 
 FORCE:
 .PHONY: all deps ensure-deps check-packages bench bench-smoke test run-tests test-slow run-slow \
-        test-san regress regress-update plots install clean help FORCE
+        test-san test-valgrind run-valgrind regress regress-update peers plots install clean help FORCE
 .SECONDARY:
 -include $(LIBOBJ:.o=.d) $(B)/bench/main.d $(wildcard $(B)/tests/*.d)

@@ -471,6 +471,42 @@ static void test_R20_pretrained_or_inserted(void **state)
     free(studies);
 }
 
+/* A file in the place of source trainings: its content, not its place, is in the keys of the cells
+ * that start from it, and `scratch` does not. */
+static void test_a_weights_file_as_source(void **state)
+{
+    static const char text[] = "name: arms\nmodels: [resnet20]\nattention: [none, cbam]\n"
+                               "seeds: 1\nsource:\n  weights: %s\ntarget:\n  data: [b]\n"
+                               "  epochs: 1\ntransfer:\n  - arm: scratch\n  - arm: finetune\n";
+    static const char *const content[] = {"one", "one", "two"};
+    struct bed *bed = *state;
+    struct study *study = calloc(1, sizeof *study);
+    struct grid grid[3], none;
+    assert_non_null(study);
+    for (int i = 0; i < 3; i++) {
+        char weights[16], yaml[1024];
+        snprintf(weights, sizeof weights, "weights%d", i);
+        fixture_write(&bed->folder, weights, content[i], 3);
+        int length = snprintf(yaml, sizeof yaml, text, bed_path(bed, weights));
+        fixture_write(&bed->folder, "study.yaml", yaml, (size_t)length);
+        support_ok(study_load(study, bed_path(bed, "study.yaml")));
+        support_ok(grid_build(&grid[i], study, name_itself));
+        assert_int_equal(grid[i].count, 4);
+        assert_string_equal(grid[i].cells[0].settings.init, "random");
+        assert_string_equal(grid[i].cells[1].settings.init, bed_path(bed, weights));
+    }
+    for (int i = 0; i < 4; i++) {
+        assert_string_equal(grid[0].cells[i].key, grid[1].cells[i].key);
+        assert_int_equal(strcmp(grid[0].cells[i].key, grid[2].cells[i].key) == 0, i % 2 == 0);
+    }
+    unlink(bed_path(bed, "weights2"));
+    assert_int_not_equal(grid_build(&none, study, name_itself), OK);
+    assert_non_null(strstr(fail_text(), "weights2"));
+    for (int i = 0; i < 3; i++)
+        grid_free(&grid[i]);
+    free(study);
+}
+
 /* R56: a map that has shrunk to one pixel still has a defined gate in training, for more than one
  * image. */
 static void test_R56_one_pixel_maps_train(void **state)
@@ -504,6 +540,7 @@ int main(int argc, char **argv)
         BED_TEST(test_normalisation_is_the_files_or_torchvisions),
         BED_TEST(test_bad_metadata_are_refused),
         BED_TEST(test_R20_pretrained_or_inserted),
+        BED_TEST(test_a_weights_file_as_source),
         BED_TEST(test_R56_one_pixel_maps_train),
     };
     (void)argc;

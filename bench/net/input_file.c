@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -41,6 +42,20 @@ enum status input_file_open(struct input_file *file, const char *path)
     }
     file->bytes = (size_t)info.st_size;
     return OK;
+}
+
+enum status input_file_find(const char *name, char *path, size_t size)
+{
+    const char *base = getenv("CBAM_DATA");
+    int length = snprintf(path, size, "%s", name);
+    if (length >= 0 && (size_t)length < size && access(path, R_OK) == 0)
+        return OK;
+    if (name[0] == '/' || !base || !*base)
+        return fail(ERR_IO, "%s: cannot be opened: %s", name, strerror(errno));
+    length = snprintf(path, size, "%s/%s", base, name);
+    if (length >= 0 && (size_t)length < size && access(path, R_OK) == 0)
+        return OK;
+    return fail(ERR_IO, "%s: is neither here nor under $CBAM_DATA", name);
 }
 
 enum status input_file_read(const struct input_file *file, void *out, size_t bytes)

@@ -18,6 +18,10 @@ struct input_file {
 /* ERR_IO when there is none, it cannot be read or is not a regular file. */
 enum status input_file_open(struct input_file *file, const char *path);
 
+/* Where the file `name` is: as given or, when that is relative and not there, below $CBAM_DATA.
+ * ERR_IO names both when it is in neither place. */
+enum status input_file_find(const char *name, char *path, size_t size);
+
 /* Reads exactly the next `bytes`. ERR_IO when the file ends before. */
 enum status input_file_read(const struct input_file *file, void *out, size_t bytes);
 

@@ -32,6 +32,12 @@ static json_t *identity_json(const struct cell *cell, const char *data_key)
         json_decref(settings);
         return NULL;
     }
+    if (!cell->source[0] && strcmp(cell->settings.init, "random") != 0 &&
+        json_object_set_new(settings, "init", json_sprintf("file:%016" PRIx64,
+                                                           cell->init_hash)) != 0) {
+        json_decref(settings);
+        return NULL;
+    }
     return json_pack("{s:i, s:s, s:o}", "schema", CELL_SCHEMA, "role", cell_role_name(cell->role),
                      "settings", settings);
 }

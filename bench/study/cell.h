@@ -17,14 +17,16 @@ enum cell_role { ROLE_SOURCE, ROLE_TRANSFER };
 struct cell {
     char key[CELL_KEY_SIZE];
     char source[CELL_KEY_SIZE];     /* key of the cell whose weights it starts from, or "" */
+    uint64_t init_hash;             /* of the weights file settings.init, where that is one */
     enum cell_role role;
-    struct train_settings settings; /* as run; .init is "random", also when there is a source */
+    struct train_settings settings; /* as run; .init is "random", also when there is a source
+                                       cell, or the weights file that it starts from */
     char *identity;                 /* the canonical JSON text that the key is the hash of; owned */
 };
 
 /* Fills key and identity from role, source and settings. data_key says what the data are
- * (dataset_key()): it takes the place of settings.data, as the source's key takes the place of a
- * path. Every setting enters, in an order that is no part of it. */
+ * (dataset_key()): it takes the place of settings.data, as the source's key, or a weights file's
+ * hash, takes the place of a path. Every setting enters, in an order that is no part of it. */
 enum status cell_identify(struct cell *cell, const char *data_key);
 
 /* The 32 hex digits of a text: two 64-bit FNV-1a hashes with different starts. */

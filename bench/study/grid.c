@@ -1,6 +1,7 @@
 /* The graph of a study: see grid.h. */
 #include "bench/study/grid.h"
 #include "bench/models/model.h"
+#include "bench/net/input_file.h"
 #include "bench/transfer/settings.h"
 #include "datasets/dataset.h"
 #include "impls/layer.h"
@@ -16,6 +17,8 @@ struct builder {
     struct grid *grid;
     int capacity;
     char source_data[DATA_KEY_MAX]; /* data keys */
+    char weights[2 * STUDY_TEXT_MAX]; /* where the source's weights file is, and its hash */
+    uint64_t weights_hash;
     char target_data[STUDY_LIST_MAX][DATA_KEY_MAX];
 };
 
@@ -107,8 +110,12 @@ static enum status add_transfer(struct builder *b, const struct grid_place *plac
     struct cell cell = {.role = ROLE_TRANSFER, .settings = study->arms[place->arm]};
     TRY(place_settings(study, place, &cell.settings));
     TRY(train_settings_set(&cell.settings, "data", study->data.text[place->data]));
-    if (cell.settings.transfer != ARM_SCRATCH)
+    if (cell.settings.transfer != ARM_SCRATCH && study->source_weights[0]) {
+        TRY(train_settings_set(&cell.settings, "init", b->weights));
+        cell.init_hash = b->weights_hash;
+    } else if (cell.settings.transfer != ARM_SCRATCH) {
         memcpy(cell.source, source, CELL_KEY_SIZE);
+    }
     return add_cell(b, &cell, place, b->target_data[place->data]);
 }
 
@@ -130,7 +137,7 @@ static enum status add_networks(struct builder *b, int seed)
             for (place.attention = 0; place.attention < study->attention.count;
                  place.attention++) {
                 char source[CELL_KEY_SIZE] = "";
-                if (study->has_source)
+                if (study->has_source && !study->source_weights[0])
                     TRY(add_source(b, &place, source));
                 TRY(add_transfers(b, place, source));
             }
@@ -154,7 +161,10 @@ static enum status check_names(const struct study *study)
 
 static enum status read_data_keys(struct builder *b, grid_data_key *data_key)
 {
-    if (b->study->has_source)
+    if (b->study->source_weights[0]) {
+        TRY(input_file_find(b->study->source_weights, b->weights, sizeof b->weights));
+        TRY(hash_file(&b->weights_hash, b->weights));
+    } else if (b->study->has_source)
         TRY(data_key(b->study->source.data, b->source_data, DATA_KEY_MAX));
     for (int i = 0; i < b->study->data.count; i++)
         TRY(data_key(b->study->data.text[i], b->target_data[i], DATA_KEY_MAX));

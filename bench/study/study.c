@@ -117,12 +117,34 @@ static enum status take_data(const struct yaml_target *target, struct study *stu
 
 /* ---- source and arms ---- */
 
+/* A file takes the place of source trainings: nothing is left to be said of how to train. */
+static enum status take_weights(const struct yaml_source *source, struct study *study)
+{
+    int count;
+    const struct setting_field *fields = train_settings_fields(&count);
+    for (int i = 0; i < count; i++)
+        if (source->options.text[i])
+            return fail(ERR_FORMAT, "source: '%s' has no meaning beside 'weights', which are "
+                        "trained already", fields[i].option);
+    if (source->attention)
+        return fail(ERR_FORMAT, "source: 'attention' has no meaning beside 'weights': what the "
+                    "file lacks is inserted");
+    snprintf(study->source_weights, STUDY_TEXT_MAX, "%s", source->weights);
+    snprintf(study->source_attention, STUDY_TEXT_MAX, "same");
+    return OK;
+}
+
 static enum status take_source(const struct yaml_study *yaml, struct study *study)
 {
     const struct yaml_source *source = yaml->source;
     study->has_source = source != NULL;
     if (!source)
         return OK;
+    if (!source->data == !source->weights)
+        return fail(ERR_FORMAT, "source: one of 'data' (to train on) and 'weights' (a file) was "
+                    "expected");
+    if (source->weights)
+        return take_weights(source, study);
     train_defaults(&study->source);
     study->source.transfer = ARM_SCRATCH;
     if (train_settings_set(&study->source, "data", source->data) != OK)

@@ -37,6 +37,7 @@ struct study {
      * attention, seed, implementation and (arms) init and data: those are the axes. */
     bool has_source; /* false when all arms are `scratch` and the file has no source */
     struct train_settings source;
+    char source_weights[STUDY_TEXT_MAX]; /* a weights file takes the place of source trainings; or "" */
     char source_attention[STUDY_TEXT_MAX]; /* "same": as the target; else what every source has */
     int arm_count;
     struct train_settings arms[STUDY_LIST_MAX]; /* .transfer says which */

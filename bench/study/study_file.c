@@ -32,7 +32,8 @@ static const cyaml_schema_field_t latency_fields[] = {
     CYAML_FIELD_END};
 
 static const cyaml_schema_field_t source_fields[] = {
-    TEXT_FIELD("data", TEXT, struct yaml_source, data),
+    TEXT_FIELD("data", MAYBE, struct yaml_source, data),
+    TEXT_FIELD("weights", MAYBE, struct yaml_source, weights),
     TEXT_FIELD("attention", MAYBE, struct yaml_source, attention), CYAML_FIELD_END};
 
 static const cyaml_schema_field_t target_fields[] = {

@@ -16,7 +16,7 @@ struct yaml_options {
 };
 
 struct yaml_source {
-    char *data, *attention;
+    char *data, *weights, *attention; /* one of data and weights is NULL */
     struct yaml_options options;
 };
 

@@ -42,8 +42,10 @@ static enum status prepare_source(struct work *work, bool *train)
     enum cell_state state;
     bool diverged = false;
     *train = true;
-    if (!work->cell.source[0])
+    if (!work->cell.source[0]) {
+        work->inserts = strcmp(work->cell.settings.init, "random") != 0;
         return OK;
+    }
     TRY(store_look(work->store, work->cell.source, &source, &state, &diverged));
     if (state != STATE_DONE)
         return fail(ERR_USAGE, "its source, cell %s, is %s", source.key, cell_state_name(state));
