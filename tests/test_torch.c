@@ -109,6 +109,8 @@ int main(int argc, char **argv)
         {"a biased variance is refused", test_biased_variance_is_refused, ONCE, NULL},
         {"resnet50_cbam", test_network, EACH_IMPL, "resnet50_cbam"},
         {"resnet50_article", test_network, EACH_IMPL, "resnet50_article"},
+        {"vgg16_bn_cbam", test_network, EACH_IMPL, "vgg16_bn_cbam"},
+        {"densenet121_cbam", test_network, EACH_IMPL, "densenet121_cbam"},
         {"other networks are refused", test_other_networks_are_refused, ONCE, NULL},
         {"other optimisers are refused", test_other_optimisers_are_refused, ONCE, NULL},
     };

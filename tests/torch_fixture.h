@@ -24,6 +24,15 @@ struct torch_tolerance {
     double trained;   /* logits and statistics after the last step */
 };
 
+enum { TORCH_STEPS = 16 };
+
+/* How far PyTorch itself is from the file's values in single precision, a factor of which may pass
+ * where that is more than the tolerance: of what follows steps, in which rounding grows. */
+struct torch_single {
+    double loss[TORCH_STEPS]; /* the largest up to each step */
+    double statistics, logits;
+};
+
 extern const struct torch_tolerance torch_tolerance;
 
 struct torch_fixture {
@@ -32,6 +41,7 @@ struct torch_fixture {
     int batch, size, classes, steps;
     struct sgd sgd;
     struct torch_tolerance tolerance;
+    struct torch_single single;
     /* the network under test */
     struct model_spec spec;
     struct net_case c;
