@@ -55,7 +55,7 @@ enum status input_file_find(const char *name, char *path, size_t size)
     length = snprintf(path, size, "%s/%s", base, name);
     if (length >= 0 && (size_t)length < size && access(path, R_OK) == 0)
         return OK;
-    return fail(ERR_IO, "%s: is neither here nor under $CBAM_DATA", name);
+    return fail(ERR_IO, "%s: cannot be opened: it is neither here nor under $CBAM_DATA", name);
 }
 
 enum status input_file_read(const struct input_file *file, void *out, size_t bytes)

@@ -56,7 +56,9 @@ void provenance_fill(struct provenance *p)
     snprintf(p->flags, sizeof p->flags, "%s", BUILD_FLAGS);
     snprintf(p->cpu, sizeof p->cpu, "%.100s, family %d, model %d, stepping %d", machine.name,
              machine.family, machine.model, machine.stepping);
-    snprintf(p->kernel, sizeof p->kernel, "%s", machine.kernel);
+    /* Without what a distribution or a host adds to the number ("6.1.0-18-amd64"). */
+    snprintf(p->kernel, sizeof p->kernel, "%.*s", (int)strcspn(machine.kernel, "-"),
+             machine.kernel);
     snprintf(p->libc, sizeof p->libc, "%s", machine.libc);
     list_libraries(p->libraries, sizeof p->libraries);
     set_id(p);

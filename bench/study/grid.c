@@ -17,8 +17,7 @@ struct builder {
     struct grid *grid;
     int capacity;
     char source_data[DATA_KEY_MAX]; /* data keys */
-    char weights[2 * STUDY_TEXT_MAX]; /* where the source's weights file is, and its hash */
-    uint64_t weights_hash;
+    uint64_t weights_hash; /* of the file in the place of source trainings */
     char target_data[STUDY_LIST_MAX][DATA_KEY_MAX];
 };
 
@@ -111,7 +110,7 @@ static enum status add_transfer(struct builder *b, const struct grid_place *plac
     TRY(place_settings(study, place, &cell.settings));
     TRY(train_settings_set(&cell.settings, "data", study->data.text[place->data]));
     if (cell.settings.transfer != ARM_SCRATCH && study->source_weights[0]) {
-        TRY(train_settings_set(&cell.settings, "init", b->weights));
+        TRY(train_settings_set(&cell.settings, "init", study->source_weights));
         cell.init_hash = b->weights_hash;
     } else if (cell.settings.transfer != ARM_SCRATCH) {
         memcpy(cell.source, source, CELL_KEY_SIZE);
@@ -162,8 +161,9 @@ static enum status check_names(const struct study *study)
 static enum status read_data_keys(struct builder *b, grid_data_key *data_key)
 {
     if (b->study->source_weights[0]) {
-        TRY(input_file_find(b->study->source_weights, b->weights, sizeof b->weights));
-        TRY(hash_file(&b->weights_hash, b->weights));
+        char path[4096];
+        TRY(input_file_find(b->study->source_weights, path, sizeof path));
+        TRY(hash_file(&b->weights_hash, path));
     } else if (b->study->has_source)
         TRY(data_key(b->study->source.data, b->source_data, DATA_KEY_MAX));
     for (int i = 0; i < b->study->data.count; i++)

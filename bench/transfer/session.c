@@ -2,6 +2,7 @@
 #include "bench/transfer/session.h"
 
 #include "bench/net/fuse.h"
+#include "bench/net/input_file.h"
 #include "impls/base/threads.h"
 
 #include <jansson.h>
@@ -190,7 +191,9 @@ enum status session_open_weights(struct session *session, const struct weights_r
 {
     struct safetensors file;
     TRY(model_parse(request->model, request->attention, &session->model));
-    TRY(safetensors_open(&file, request->weights));
+    char path[4096];
+    TRY(input_file_find(request->weights, path, sizeof path));
+    TRY(safetensors_open(&file, path));
     enum status status = open_weights(session, &file, request);
     safetensors_close(&file);
     return status;
