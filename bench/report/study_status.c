@@ -20,7 +20,7 @@ static const struct table_column fault_columns[] = {
 
 static const char *kind_name(const struct cell *cell)
 {
-    return cell->role == ROLE_SOURCE ? "source" : transfer_name(cell->settings.transfer);
+    return cell->role == ROLE_SOURCE ? "source" : cell->arm;
 }
 
 /* One row for the cells of that kind; NULL: of all kinds. */

@@ -34,7 +34,7 @@ static int group_by_seed(const struct study_data *data, int first, int *cells)
         struct train_settings a = rows[first].cell.settings, b = rows[i].cell.settings;
         if (rows[i].cell.role != rows[first].cell.role || strcmp(a.model, b.model) != 0 ||
             strcmp(a.attention, b.attention) != 0 || strcmp(a.impl, b.impl) != 0 ||
-            a.transfer != b.transfer || strcmp(a.data, b.data) != 0)
+            strcmp(rows[first].cell.arm, rows[i].cell.arm) != 0 || strcmp(a.data, b.data) != 0)
             continue;
         if (i < first)
             return 0;
@@ -138,7 +138,7 @@ static void put_network(struct table *table, const struct study_data *data, cons
     study_put_place(table, data, &data->places[cells[0]]);
     table_text(table, "attention", row->cell.settings.attention);
     table_text(table, "arm", row->cell.role == ROLE_SOURCE
-                                 ? "(source)" : transfer_name(row->cell.settings.transfer));
+                                 ? "(source)" : row->cell.arm);
     if (!any)
         return;
     table_number(table, "params", any->params);
@@ -242,7 +242,7 @@ static void put_run(struct table *table, const struct study_data *data, int i)
     table_text(table, "data", s->data);
     table_text(table, "role", cell_role_name(row->cell.role));
     table_text(table, "attention", s->attention);
-    table_text(table, "arm", row->cell.role == ROLE_SOURCE ? NULL : transfer_name(s->transfer));
+    table_text(table, "arm", row->cell.role == ROLE_SOURCE ? NULL : row->cell.arm);
     table_printf(table, "seed", "%llu", (unsigned long long)s->seed);
     table_text(table, "state", diverged ? "diverged" : cell_state_name(row->state));
     table_text(table, "why", diverged ? row->diverged : *row->error ? row->error : NULL);

@@ -20,21 +20,19 @@ void cell_hash(const char *text, char key[CELL_KEY_SIZE])
     snprintf(key, CELL_KEY_SIZE, "%016" PRIx64 "%016" PRIx64, a, b);
 }
 
-static json_t *identity_json(const struct cell *cell, const char *data_key)
+static json_t *identity_json(const struct cell *cell, const char *data_key,
+                             const char *shifted_key)
 {
     json_t *settings = train_settings_json(&cell->settings);
-    if (!settings || json_object_set_new(settings, "data", json_string(data_key)) != 0) {
-        json_decref(settings);
-        return NULL;
-    }
-    if (cell->source[0] &&
-        json_object_set_new(settings, "init", json_sprintf("cell:%s", cell->source)) != 0) {
-        json_decref(settings);
-        return NULL;
-    }
-    if (!cell->source[0] && strcmp(cell->settings.init, "random") != 0 &&
-        json_object_set_new(settings, "init", json_sprintf("file:%016" PRIx64,
-                                                           cell->init_hash)) != 0) {
+    int bad = !settings || json_object_set_new(settings, "data", json_string(data_key));
+    if (!bad && shifted_key)
+        bad = json_object_set_new(settings, "shifted", json_string(shifted_key));
+    if (!bad && cell->source[0])
+        bad = json_object_set_new(settings, "init", json_sprintf("cell:%s", cell->source));
+    else if (!bad && strcmp(cell->settings.init, "random") != 0)
+        bad = json_object_set_new(settings, "init",
+                                  json_sprintf("file:%016" PRIx64, cell->init_hash));
+    if (bad) {
         json_decref(settings);
         return NULL;
     }
@@ -42,9 +40,9 @@ static json_t *identity_json(const struct cell *cell, const char *data_key)
                      "settings", settings);
 }
 
-enum status cell_identify(struct cell *cell, const char *data_key)
+enum status cell_identify(struct cell *cell, const char *data_key, const char *shifted_key)
 {
-    json_t *json = identity_json(cell, data_key);
+    json_t *json = identity_json(cell, data_key, shifted_key);
     char *text = json ? json_dumps(json, JSON_SORT_KEYS | JSON_COMPACT | JSON_REAL_PRECISION(17))
                       : NULL;
     json_decref(json);

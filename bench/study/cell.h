@@ -6,6 +6,7 @@
 
 enum {
     CELL_KEY_SIZE = 33,   /* 32 hex digits */
+    CELL_ARM_SIZE = 64,
     CELL_SCHEMA = 1       /* part of every key: raised when equal settings come to mean something
                              else, so that older results are not taken for newer ones */
 };
@@ -21,13 +22,15 @@ struct cell {
     enum cell_role role;
     struct train_settings settings; /* as run; .init is "random", also when there is a source
                                        cell, or the weights file that it starts from */
+    char arm[CELL_ARM_SIZE];        /* what its study calls its transfer arm; no part of the key */
     char *identity;                 /* the canonical JSON text that the key is the hash of; owned */
 };
 
 /* Fills key and identity from role, source and settings. data_key says what the data are
  * (dataset_key()): it takes the place of settings.data, as the source's key, or a weights file's
- * hash, takes the place of a path. Every setting enters, in an order that is no part of it. */
-enum status cell_identify(struct cell *cell, const char *data_key);
+ * hash, takes the place of a path; shifted_key that of settings.shifted (NULL: there is none). Every
+ * setting enters, in an order that is no part of it. */
+enum status cell_identify(struct cell *cell, const char *data_key, const char *shifted_key);
 
 /* The 32 hex digits of a text: two 64-bit FNV-1a hashes with different starts. */
 void cell_hash(const char *text, char key[CELL_KEY_SIZE]);

@@ -127,13 +127,25 @@ static enum status read_int(struct db *db, const char *sql, int *value)
     return db_finish(stmt, status);
 }
 
-static enum status create_schema(struct db *db, const struct db_kind *kind)
+static enum status mark_version(struct db *db, const struct db_kind *kind)
 {
     char pragmas[96];
     snprintf(pragmas, sizeof pragmas, "PRAGMA application_id = %d; PRAGMA user_version = %d",
              kind->application, kind->version);
-    TRY(db_exec(db, kind->schema));
     return db_exec(db, pragmas);
+}
+
+static enum status create_schema(struct db *db, const struct db_kind *kind)
+{
+    TRY(db_exec(db, kind->schema));
+    return mark_version(db, kind);
+}
+
+static enum status upgrade(struct db *db, const struct db_kind *kind, int version)
+{
+    for (; version < kind->version; version++)
+        TRY(db_exec(db, kind->upgrades[version - 1]));
+    return mark_version(db, kind);
 }
 
 static enum status check_schema(struct db *db, const struct db_kind *kind)
@@ -147,10 +159,10 @@ static enum status check_schema(struct db *db, const struct db_kind *kind)
     if (application != kind->application)
         return fail(ERR_FORMAT, "%s: is a database of another program, not a results store",
                     db->path);
-    if (version != kind->version)
+    if (version < 1 || version > kind->version)
         return fail(ERR_FORMAT, "%s: is a results store of version %d; this program knows version "
                     "%d", db->path, version, kind->version);
-    return OK;
+    return version < kind->version ? upgrade(db, kind, version) : OK;
 }
 
 static enum status prepare_database(struct db *db, const struct db_kind *kind)

@@ -18,11 +18,13 @@ struct db {
 
 /* Opens a database, or creates it when `create`. `schema` (SQL) is run once, in the transaction
  * that finds user_version 0 in a file without tables; after that the file must carry the same
- * application and version numbers. ERR_IO, or ERR_FORMAT for a file that is no such database or
- * is of another version. */
+ * application number. One of an older version is brought up to date step by step: upgrades[i] is
+ * the SQL from version i + 1 to i + 2. ERR_IO, or ERR_FORMAT for a file that is no such database or
+ * is of a newer version. */
 struct db_kind {
     int application, version;
     const char *schema;
+    const char *const *upgrades; /* version - 1 of them */
 };
 enum status db_open(struct db *db, const char *path, const struct db_kind *kind, bool create);
 void db_close(struct db *db); /* a zeroed one is allowed */

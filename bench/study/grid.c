@@ -1,5 +1,6 @@
 /* The graph of a study: see grid.h. */
 #include "bench/study/grid.h"
+#include "bench/study/claims.h"
 #include "bench/models/model.h"
 #include "bench/net/input_file.h"
 #include "bench/transfer/settings.h"
@@ -19,6 +20,8 @@ struct builder {
     char source_data[DATA_KEY_MAX]; /* data keys */
     uint64_t weights_hash; /* of the file in the place of source trainings */
     char target_data[STUDY_LIST_MAX][DATA_KEY_MAX];
+    char source_shifted[DATA_KEY_MAX]; /* "": no shifted test */
+    char target_shifted[STUDY_LIST_MAX][DATA_KEY_MAX];
 };
 
 enum status grid_dataset_key(const char *data, char *text, size_t size)
@@ -49,16 +52,17 @@ void grid_free(struct grid *grid)
         free(grid->cells[i].identity);
     free(grid->cells);
     free(grid->places);
+    free(grid->claims);
     *grid = (struct grid){0};
 }
 
 /* Adds a cell whose role, source and settings are set; its key is then in cell->key. A source that
  * is there already (attention arms may share it) is not added again. */
 static enum status add_cell(struct builder *b, struct cell *cell, const struct grid_place *place,
-                            const char *data_key)
+                            const char *data_key, const char *shifted_key)
 {
     struct grid *grid = b->grid;
-    TRY(cell_identify(cell, data_key));
+    TRY(cell_identify(cell, data_key, *shifted_key ? shifted_key : NULL));
     if (grid_find(grid, cell->key) >= 0) {
         free(cell->identity);
         cell->identity = NULL;
@@ -97,7 +101,7 @@ static enum status add_source(struct builder *b, const struct grid_place *at,
     TRY(place_settings(study, &place, &cell.settings));
     if (strcmp(study->source_attention, "same") != 0)
         TRY(train_settings_set(&cell.settings, "attention", study->source_attention));
-    TRY(add_cell(b, &cell, &place, b->source_data));
+    TRY(add_cell(b, &cell, &place, b->source_data, b->source_shifted));
     memcpy(key, cell.key, CELL_KEY_SIZE);
     return OK;
 }
@@ -115,7 +119,10 @@ static enum status add_transfer(struct builder *b, const struct grid_place *plac
     } else if (cell.settings.transfer != ARM_SCRATCH) {
         memcpy(cell.source, source, CELL_KEY_SIZE);
     }
-    return add_cell(b, &cell, place, b->target_data[place->data]);
+    snprintf(cell.arm, sizeof cell.arm, "%s", study->arm_names[place->arm]);
+    if (study->shifted.count > 0)
+        TRY(train_settings_set(&cell.settings, "shifted", study->shifted.text[place->data]));
+    return add_cell(b, &cell, place, b->target_data[place->data], b->target_shifted[place->data]);
 }
 
 /* All transfer cells of one network, one attention, one implementation, one seed. */
@@ -166,6 +173,10 @@ static enum status read_data_keys(struct builder *b, grid_data_key *data_key)
         TRY(hash_file(&b->weights_hash, path));
     } else if (b->study->has_source)
         TRY(data_key(b->study->source.data, b->source_data, DATA_KEY_MAX));
+    if (b->study->has_source && b->study->source.shifted[0])
+        TRY(data_key(b->study->source.shifted, b->source_shifted, DATA_KEY_MAX));
+    for (int i = 0; i < b->study->shifted.count; i++)
+        TRY(data_key(b->study->shifted.text[i], b->target_shifted[i], DATA_KEY_MAX));
     for (int i = 0; i < b->study->data.count; i++)
         TRY(data_key(b->study->data.text[i], b->target_data[i], DATA_KEY_MAX));
     return OK;
@@ -180,7 +191,8 @@ static enum status build(struct builder *b, grid_data_key *data_key)
                   (1 + s->data.count * s->arm_count);
     b->grid->cells = calloc((size_t)b->capacity, sizeof *b->grid->cells);
     b->grid->places = calloc((size_t)b->capacity, sizeof *b->grid->places);
-    if (!b->grid->cells || !b->grid->places)
+    b->grid->claims = claims_text(&s->claims);
+    if (!b->grid->cells || !b->grid->places || !b->grid->claims)
         return fail(ERR_MEMORY, "no memory for a study of %d cells", b->capacity);
     for (int i = 0; i < s->seed_count; i++)
         TRY(add_networks(b, i));

@@ -19,6 +19,7 @@ struct grid {
     struct cell *cells; /* a cell's source stands before it; seed by seed, so that a run that was
                            stopped early has whole pairs */
     struct grid_place *places;
+    char *claims; /* what the study claims, as the store keeps it (claims_text()); owned */
 };
 
 /* What a data specification is, for the key: hashes what is in the files. */

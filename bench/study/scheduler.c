@@ -148,7 +148,7 @@ static void describe(const struct cell *cell, char text[400])
 {
     const struct train_settings *s = &cell->settings;
     snprintf(text, 400, "%s %s %s seed %llu", s->model, s->attention,
-             cell->role == ROLE_SOURCE ? "source" : transfer_name(s->transfer),
+             cell->role == ROLE_SOURCE ? "source" : cell->arm,
              (unsigned long long)s->seed);
 }
 

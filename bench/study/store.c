@@ -35,15 +35,20 @@ static const char schema[] =
     "CREATE TABLE agreement (key TEXT NOT NULL REFERENCES cells (key), position INTEGER NOT NULL,"
     " impl TEXT NOT NULL, images INTEGER NOT NULL, disagree INTEGER NOT NULL, max_logit_diff REAL,"
     " PRIMARY KEY (key, position)) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE studies (name TEXT PRIMARY KEY, updated TEXT NOT NULL, latency_key TEXT) STRICT;"
+    "CREATE TABLE studies (name TEXT PRIMARY KEY, updated TEXT NOT NULL, latency_key TEXT,"
+    " claims TEXT) STRICT;"
     "CREATE TABLE members (study TEXT NOT NULL REFERENCES studies (name),"
-    " position INTEGER NOT NULL, key TEXT NOT NULL REFERENCES cells (key),"
+    " position INTEGER NOT NULL, key TEXT NOT NULL REFERENCES cells (key), arm TEXT,"
     " PRIMARY KEY (study, position)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE latency (id TEXT PRIMARY KEY, study TEXT NOT NULL, run TEXT, row TEXT NOT NULL,"
     " created TEXT NOT NULL, provenance TEXT NOT NULL REFERENCES provenance (id)) STRICT;";
 
+/* Version 2: what a study claims, and what it calls its arms. */
+static const char *const upgrades[] = {
+    "ALTER TABLE studies ADD COLUMN claims TEXT; ALTER TABLE members ADD COLUMN arm TEXT"};
+
 /* The application number is the ASCII text "CBAM". */
-static const struct db_kind store_kind = {0x4342414d, 1, schema};
+static const struct db_kind store_kind = {0x4342414d, 2, schema, upgrades};
 
 /* ---- opening ---- */
 
@@ -137,15 +142,17 @@ enum status store_put_provenance(struct store *store)
 
 /* ---- studies ---- */
 
-static enum status put_study(struct store *store, const char *study)
+static enum status put_study(struct store *store, const char *study, const char *claims)
 {
     sqlite3_stmt *stmt;
     char date[24];
     clock_date(date, sizeof date);
-    TRY(db_prepare(&store->db, &stmt, "INSERT INTO studies (name, updated) VALUES (?, ?)"
-                   " ON CONFLICT (name) DO UPDATE SET updated = excluded.updated"));
+    TRY(db_prepare(&store->db, &stmt, "INSERT INTO studies (name, updated, claims)"
+                   " VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET updated = excluded.updated,"
+                   " claims = excluded.claims"));
     db_bind_text(stmt, 1, study);
     db_bind_text(stmt, 2, date);
+    db_bind_text(stmt, 3, claims);
     TRY(db_run(&store->db, stmt));
     TRY(db_prepare(&store->db, &stmt, "DELETE FROM members WHERE study = ?"));
     db_bind_text(stmt, 1, study);
@@ -180,22 +187,24 @@ static enum status put_cell(struct store *store, const struct cell *cell)
 }
 
 static enum status put_member(struct store *store, const char *study, int position,
-                              const char *key)
+                              const struct cell *cell)
 {
     sqlite3_stmt *stmt;
-    TRY(db_prepare(&store->db, &stmt, "INSERT INTO members VALUES (?, ?, ?)"));
+    TRY(db_prepare(&store->db, &stmt, "INSERT INTO members (study, position, key, arm)"
+                   " VALUES (?, ?, ?, ?)"));
     db_bind_text(stmt, 1, study);
     db_bind_int(stmt, 2, position);
-    db_bind_text(stmt, 3, key);
+    db_bind_text(stmt, 3, cell->key);
+    db_bind_text(stmt, 4, *cell->arm ? cell->arm : NULL);
     return db_run(&store->db, stmt);
 }
 
 static enum status put_grid(struct store *store, const char *study, const struct grid *grid)
 {
-    TRY(put_study(store, study));
+    TRY(put_study(store, study, grid->claims));
     for (int i = 0; i < grid->count; i++) {
         TRY(put_cell(store, &grid->cells[i]));
-        TRY(put_member(store, study, i, grid->cells[i].key));
+        TRY(put_member(store, study, i, &grid->cells[i]));
     }
     return OK;
 }

@@ -45,7 +45,7 @@ enum status store_read_cell(sqlite3_stmt *stmt, int column, const char *key, str
 /* Columns of the query in store_rows(). */
 enum {
     KEY, ROLE, SOURCE, SETTINGS, STATE, ATTEMPTS, ERROR, HOST, PID, PID_START, LEASE_OVER, STARTED,
-    FINISHED, DIVERGED, HOW, COMMIT, PROVENANCE, COMMAND
+    FINISHED, DIVERGED, HOW, COMMIT, PROVENANCE, COMMAND, ARM
 };
 
 static void read_worker(const struct store *store, sqlite3_stmt *stmt, struct store_row *row)
@@ -63,6 +63,10 @@ static enum status read_row(const struct store *store, sqlite3_stmt *stmt, struc
     memset(row, 0, sizeof *row);
     if (store_read_cell(stmt, ROLE, db_text(stmt, KEY), &row->cell) != OK)
         return fail_prefix(ERR_FORMAT, "%s", store->db.path);
+    db_copy_text(stmt, ARM, row->cell.arm, sizeof row->cell.arm);
+    if (!row->cell.arm[0] && row->cell.role == ROLE_TRANSFER)
+        snprintf(row->cell.arm, sizeof row->cell.arm, "%s",
+                 transfer_name(row->cell.settings.transfer));
     row->state = parse_state(db_text(stmt, STATE));
     row->attempts = sqlite3_column_int(stmt, ATTEMPTS);
     read_worker(store, stmt, row);
@@ -106,7 +110,7 @@ static enum status read_rows(struct store *store, const char *study, int capacit
     TRY(db_prepare(&store->db, &stmt,
                    "SELECT c.key, c.role, c.source, c.settings, c.state, c.attempts, c.error,"
                    " c.host, c.pid, c.pid_start, coalesce(c.lease < unixepoch(), 1), c.started,"
-                   " c.finished, c.diverged, c.how, p.commit_id, c.provenance, c.command"
+                   " c.finished, c.diverged, c.how, p.commit_id, c.provenance, c.command, m.arm"
                    " FROM members m JOIN cells c ON c.key = m.key"
                    " LEFT JOIN provenance p ON p.id = c.provenance"
                    " WHERE m.study = ? ORDER BY m.position"));
@@ -151,6 +155,19 @@ enum status store_look(struct store *store, const char *key, struct cell *cell,
     }
     if (status == OK && cell)
         status = store_read_cell(stmt, 2, key, cell);
+    return db_finish(stmt, status);
+}
+
+enum status store_claims(struct store *store, const char *study, char **json_text)
+{
+    sqlite3_stmt *stmt;
+    bool row;
+    TRY(db_prepare(&store->db, &stmt, "SELECT claims FROM studies WHERE name = ?"));
+    db_bind_text(stmt, 1, study);
+    enum status status = db_step(&store->db, stmt, &row);
+    *json_text = status == OK ? strdup(row ? db_text(stmt, 0) : "") : NULL;
+    if (status == OK && !*json_text)
+        status = fail(ERR_MEMORY, "no memory for what a study claims");
     return db_finish(stmt, status);
 }
 

@@ -1,5 +1,6 @@
 /* From a study file's texts to a checked study: see study.h. Opens no other file. */
 #include "bench/study/study.h"
+#include "bench/study/claims.h"
 #include "bench/study/study_file.h"
 
 #include <inttypes.h>
@@ -115,6 +116,22 @@ static enum status take_data(const struct yaml_target *target, struct study *stu
     return OK;
 }
 
+/* One entry of `shifted` for all of the data, or one for each. */
+static enum status take_shifted(const struct yaml_target *target, struct study *study)
+{
+    struct study_list plain = {0};
+    int labels = target->labels_count > 0 ? (int)target->labels_count : 1;
+    for (uint32_t i = 0; i < target->shifted_count; i++)
+        snprintf(plain.text[plain.count++], STUDY_TEXT_MAX, "%s", target->shifted[i]);
+    if (plain.count > 1 && (uint32_t)plain.count != target->data_count)
+        return fail(ERR_FORMAT, "target: shifted has %d entries: one, or one for each of the %u of "
+                    "data, was expected", plain.count, target->data_count);
+    for (int i = 0; plain.count > 0 && i < study->data.count; i++)
+        memcpy(study->shifted.text[study->shifted.count++],
+               plain.text[plain.count > 1 ? i / labels : 0], STUDY_TEXT_MAX);
+    return OK;
+}
+
 /* ---- source and arms ---- */
 
 /* A file takes the place of source trainings: nothing is left to be said of how to train. */
@@ -126,6 +143,8 @@ static enum status take_weights(const struct yaml_source *source, struct study *
         if (source->options.text[i])
             return fail(ERR_FORMAT, "source: '%s' has no meaning beside 'weights', which are "
                         "trained already", fields[i].option);
+    if (source->shifted)
+        return fail(ERR_FORMAT, "source: 'shifted' has no meaning beside 'weights'");
     if (source->attention)
         return fail(ERR_FORMAT, "source: 'attention' has no meaning beside 'weights': what the "
                     "file lacks is inserted");
@@ -147,11 +166,30 @@ static enum status take_source(const struct yaml_study *yaml, struct study *stud
         return take_weights(source, study);
     train_defaults(&study->source);
     study->source.transfer = ARM_SCRATCH;
-    if (train_settings_set(&study->source, "data", source->data) != OK)
+    if (train_settings_set(&study->source, "data", source->data) != OK ||
+        (source->shifted &&
+         train_settings_set(&study->source, "shifted", source->shifted) != OK))
         return fail_prefix(ERR_FORMAT, "source");
     snprintf(study->source_attention, STUDY_TEXT_MAX, "%s",
              source->attention ? source->attention : "same");
     return take_options("source", &source->options, &study->source);
+}
+
+/* What an arm is called: its name, or the word for its transfer. */
+static enum status name_arm(const struct yaml_arm *arm, enum transfer_arm transfer,
+                            struct study *study)
+{
+    char *name = study->arm_names[study->arm_count];
+    const char *text = arm->name ? arm->name : transfer_name(transfer);
+    if (strlen(text) >= sizeof study->arm_names[0])
+        return fail(ERR_FORMAT, "transfer: name '%s' is longer than %zu characters", text,
+                    sizeof study->arm_names[0] - 1);
+    for (int j = 0; j < study->arm_count; j++)
+        if (strcmp(study->arm_names[j], text) == 0)
+            return fail(ERR_FORMAT, "transfer: %s stands there twice: 'name' tells arms apart",
+                        text);
+    snprintf(name, sizeof study->arm_names[0], "%s", text);
+    return OK;
 }
 
 static enum status take_arm(const struct yaml_study *yaml, int i, struct study *study)
@@ -165,13 +203,47 @@ static enum status take_arm(const struct yaml_study *yaml, int i, struct study *
     char place[80];
     snprintf(place, sizeof place, "transfer: %s", transfer_name(settings->transfer));
     TRY(take_options(place, &arm->options, settings));
-    for (int j = 0; j < study->arm_count; j++)
-        if (study->arms[j].transfer == settings->transfer)
-            return fail(ERR_FORMAT, "%s stands there twice", place);
+    TRY(name_arm(arm, settings->transfer, study));
     if (settings->transfer != ARM_SCRATCH && !study->has_source)
         return fail(ERR_FORMAT, "%s starts from trained weights: 'source' is missing", place);
     study->arm_count++;
     return OK;
+}
+
+/* ---- claims ---- */
+
+static enum status take_family(const struct yaml_family *yaml, struct study_claims *claims)
+{
+    struct study_family *family = &claims->families[claims->family_count];
+    if (strlen(yaml->name) >= sizeof family->name)
+        return fail(ERR_FORMAT, "families: name '%s' is longer than %zu characters", yaml->name,
+                    sizeof family->name - 1);
+    for (int i = 0; i < claims->family_count; i++)
+        if (strcmp(claims->families[i].name, yaml->name) == 0)
+            return fail(ERR_FORMAT, "families: '%s' stands there twice", yaml->name);
+    snprintf(family->name, sizeof family->name, "%s", yaml->name);
+    claims->family_count++;
+    TRY(take_list("families: models", yaml->models, yaml->models_count, &family->models));
+    TRY(take_list("families: attention", yaml->attention, yaml->attention_count,
+                  &family->attention));
+    TRY(take_list("families: transfer", yaml->transfer, yaml->transfer_count, &family->transfer));
+    return take_list("families: data", yaml->data, yaml->data_count, &family->data);
+}
+
+static enum status take_claims(const struct yaml_study *yaml, struct study *study)
+{
+    struct study_claims *claims = &study->claims;
+    int reach = 0;
+    claims_default(claims);
+    if (yaml->compare)
+        TRY(claims_parse_axis(yaml->compare, &claims->compare));
+    if (yaml->families_count > 0)
+        claims->family_count = 0;
+    for (uint32_t i = 0; i < yaml->families_count; i++)
+        TRY(take_family(&yaml->families[i], claims));
+    TRY(take_int("reach", yaml->reach, 1, 100, 0, &reach));
+    claims->reach = reach / 100.0;
+    return claims_check(study);
 }
 
 /* ---- the rest ---- */
@@ -218,12 +290,14 @@ static enum status take_study(const struct yaml_study *yaml, struct study *study
     TRY(take_lists(yaml, study));
     TRY(take_seeds(yaml, study));
     TRY(take_data(yaml->target, study));
+    TRY(take_shifted(yaml->target, study));
     TRY(take_source(yaml, study));
     for (uint32_t i = 0; i < yaml->transfer_count; i++)
         TRY(take_arm(yaml, (int)i, study));
     TRY(take_int("threads", yaml->threads, 1, 1024, 1, &study->threads));
     TRY(take_int("jobs", yaml->jobs, 1, 1024, 0, &study->jobs));
     TRY(take_int("agreement-images", images, 1, 1000000, 0, &study->agreement_images));
+    TRY(take_claims(yaml, study));
     return take_latency(yaml->latency, study);
 }
 

@@ -9,6 +9,7 @@
 enum {
     STUDY_LIST_MAX = 16,  /* entries of an axis */
     STUDY_SEEDS_MAX = 64,
+    STUDY_FAMILIES_MAX = 8,
     STUDY_TEXT_MAX = 256, /* of an entry, with its final NUL */
     STUDY_FILE_MAX = 1 << 20 /* bytes of a study file */
 };
@@ -16,6 +17,24 @@ enum {
 struct study_list {
     int count;
     char text[STUDY_LIST_MAX][STUDY_TEXT_MAX];
+};
+
+/* A family: comparisons that are corrected together. It holds those that stand, on every axis, at an
+ * entry of the list; an empty list holds all. */
+struct study_family {
+    char name[64];
+    struct study_list models, attention, transfer, data;
+};
+
+/* What a study claims, said before it runs: which axis is compared (each entry with the first), and
+ * in which families. A comparison belongs to the first family that holds it; outside of all it is
+ * exploratory and gets no verdict. */
+enum study_axis { AXIS_ATTENTION, AXIS_TRANSFER, AXIS_MODELS, AXIS_COUNT };
+struct study_claims {
+    enum study_axis compare;
+    int family_count; /* at least 1: "all" when the file names none */
+    struct study_family families[STUDY_FAMILIES_MAX];
+    double reach; /* validation accuracy, a share, whose time is reported; 0: none */
 };
 
 /* What the latency part of a study times: whole networks, after all training. */
@@ -29,6 +48,7 @@ struct study {
     char name[64]; /* lower case letters, digits, '-', '_': also the name of its folder */
     struct study_list models, attention; /* attention 0 is what the others are compared with */
     struct study_list data;              /* of the target, labels per class included */
+    struct study_list shifted; /* of the target, an entry ("": none) for each of data; or empty */
     struct study_list impls;
     int seed_count;
     uint64_t seeds[STUDY_SEEDS_MAX];
@@ -41,11 +61,13 @@ struct study {
     char source_attention[STUDY_TEXT_MAX]; /* "same": as the target; else what every source has */
     int arm_count;
     struct train_settings arms[STUDY_LIST_MAX]; /* .transfer says which */
+    char arm_names[STUDY_LIST_MAX][64]; /* what the study calls them: by default as .transfer */
 
     int threads; /* of a cell */
     int jobs;    /* cells at once; 0: processors / threads */
     int agreement_images; /* test images on which implementations are compared; 0: not at all */
     struct study_latency latency;
+    struct study_claims claims;
 };
 
 /* Reads and checks a study file. ERR_IO, or ERR_FORMAT with one line that names the file, the place

@@ -1,6 +1,7 @@
 /* What the store knows of a study: see study_data.h. */
 #include "bench/study/study_data.h"
 #include "bench/report/provenance.h"
+#include "bench/study/claims.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -47,7 +48,7 @@ static enum status place_transfer(struct study_data *data, int i)
         .model = add_text(&data->models, s->model),
         .attention = add_text(&data->attention, s->attention),
         .data = add_text(&data->data, s->data), .impl = add_text(&data->impls, s->impl),
-        .arm = add_text(&data->arms, transfer_name(s->transfer)),
+        .arm = add_text(&data->arms, data->rows.rows[i].cell.arm),
         .seed = add_text(&data->seeds, seed)};
     if (place->model < 0 || place->attention < 0 || place->data < 0 || place->impl < 0 ||
         place->arm < 0 || place->seed < 0)
@@ -92,6 +93,15 @@ static enum status read_result(struct study_data *data, struct store *store, int
     return store_agreement(store, row->cell.key, &data->agreements[i]);
 }
 
+static enum status read_claims(struct study_data *data, struct store *store)
+{
+    char *text;
+    TRY(store_claims(store, data->name, &text));
+    enum status status = claims_read(text, &data->claims);
+    free(text);
+    return status;
+}
+
 static enum status read_all(struct study_data *data, struct store *store)
 {
     TRY(store_rows(store, data->name, &data->rows));
@@ -104,6 +114,7 @@ static enum status read_all(struct study_data *data, struct store *store)
     if (!data->results || !data->agreements || !data->places)
         return fail(ERR_MEMORY, "no memory for the results of study %s", data->name);
     TRY(place_all(data));
+    TRY(read_claims(data, store));
     for (int i = 0; i < data->rows.count; i++)
         TRY(read_result(data, store, i));
     return OK;

@@ -19,6 +19,7 @@ struct study_data {
     struct agreement *agreements; /* of each row */
     struct grid_place *places;   /* of each row; -1 where a source is on no axis */
     struct data_axis models, attention, data, impls, arms, seeds;
+    struct study_claims claims;  /* which axis is compared, in which families */
     int older;                   /* done cells made by code of another commit */
 };
 

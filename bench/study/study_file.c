@@ -34,16 +34,29 @@ static const cyaml_schema_field_t latency_fields[] = {
 static const cyaml_schema_field_t source_fields[] = {
     TEXT_FIELD("data", MAYBE, struct yaml_source, data),
     TEXT_FIELD("weights", MAYBE, struct yaml_source, weights),
-    TEXT_FIELD("attention", MAYBE, struct yaml_source, attention), CYAML_FIELD_END};
+    TEXT_FIELD("attention", MAYBE, struct yaml_source, attention),
+    TEXT_FIELD("shifted", MAYBE, struct yaml_source, shifted), CYAML_FIELD_END};
 
 static const cyaml_schema_field_t target_fields[] = {
     LIST_FIELD("data", TEXT, struct yaml_target, data),
     CYAML_FIELD_SEQUENCE("labels", MAYBE, struct yaml_target, labels, &int_entry, 1,
                          STUDY_LIST_MAX),
+    LIST_FIELD("shifted", MAYBE, struct yaml_target, shifted),
     CYAML_FIELD_END};
 
 static const cyaml_schema_field_t arm_fields[] = {
-    TEXT_FIELD("arm", TEXT, struct yaml_arm, arm), CYAML_FIELD_END};
+    TEXT_FIELD("arm", TEXT, struct yaml_arm, arm),
+    TEXT_FIELD("name", MAYBE, struct yaml_arm, name), CYAML_FIELD_END};
+
+static const cyaml_schema_field_t family_fields[] = {
+    TEXT_FIELD("name", TEXT, struct yaml_family, name),
+    LIST_FIELD("models", MAYBE, struct yaml_family, models),
+    LIST_FIELD("attention", MAYBE, struct yaml_family, attention),
+    LIST_FIELD("transfer", MAYBE, struct yaml_family, transfer),
+    LIST_FIELD("data", MAYBE, struct yaml_family, data), CYAML_FIELD_END};
+
+static const cyaml_schema_value_t family_entry = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_family, family_fields)};
 
 /* The mappings below hold training settings too: a copy of the table with those added. */
 enum { MAPPING_FIELDS = 8 + YAML_OPTIONS_MAX };
@@ -51,14 +64,14 @@ enum { MAPPING_FIELDS = 8 + YAML_OPTIONS_MAX };
 struct schema {
     cyaml_schema_field_t source[MAPPING_FIELDS], target[MAPPING_FIELDS], arm[MAPPING_FIELDS];
     cyaml_schema_value_t arm_entry, root;
-    cyaml_schema_field_t top[20];
+    cyaml_schema_field_t top[24];
 };
 
 /* Settings that are axes of the study, or its own: not to be said in a mapping. */
 static bool is_axis(const char *option)
 {
     static const char *const axes[] = {"model", "attention", "init", "transfer", "data", "seed",
-                                       "impl", "threads"};
+                                       "impl", "threads", "shifted"};
     for (size_t i = 0; i < sizeof axes / sizeof axes[0]; i++)
         if (strcmp(axes[i], option) == 0)
             return true;
@@ -107,6 +120,10 @@ static void make_schema(struct schema *s)
         CYAML_FIELD_INT("threads", CYAML_FLAG_OPTIONAL, struct yaml_study, threads),
         CYAML_FIELD_INT("jobs", CYAML_FLAG_OPTIONAL, struct yaml_study, jobs),
         CYAML_FIELD_INT_PTR("agreement-images", MAYBE, struct yaml_study, agreement_images),
+        TEXT_FIELD("compare", MAYBE, struct yaml_study, compare),
+        CYAML_FIELD_SEQUENCE("families", MAYBE, struct yaml_study, families, &family_entry, 1,
+                             STUDY_FAMILIES_MAX),
+        CYAML_FIELD_INT("reach", CYAML_FLAG_OPTIONAL, struct yaml_study, reach),
         CYAML_FIELD_MAPPING_PTR("latency", MAYBE, struct yaml_study, latency, latency_fields),
         CYAML_FIELD_END};
     CHECK(sizeof top <= sizeof s->top);

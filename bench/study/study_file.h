@@ -17,6 +17,7 @@ struct yaml_options {
 
 struct yaml_source {
     char *data, *weights, *attention; /* one of data and weights is NULL */
+    char *shifted;
     struct yaml_options options;
 };
 
@@ -25,11 +26,19 @@ struct yaml_target {
     uint32_t data_count;
     int64_t *labels; /* per class; each with each of data */
     uint32_t labels_count;
+    char **shifted;
+    uint32_t shifted_count;
     struct yaml_options options;
 };
 
+struct yaml_family {
+    char *name;
+    char **models, **attention, **transfer, **data;
+    uint32_t models_count, attention_count, transfer_count, data_count;
+};
+
 struct yaml_arm {
-    char *arm;
+    char *arm, *name;
     struct yaml_options options;
 };
 
@@ -53,6 +62,10 @@ struct yaml_study {
     int64_t threads, jobs;
     int64_t *agreement_images; /* NULL: not said */
     struct yaml_latency *latency;
+    char *compare;
+    struct yaml_family *families;
+    uint32_t families_count;
+    int64_t reach; /* percent; 0: not said */
 };
 
 /* Reads a file; *yaml is then to be freed with study_file_free(). Errors as study_load(). */

@@ -59,6 +59,10 @@ static const struct setting_field fields[] = {
     {"step-factor", "X", "step: factor of a drop", SETTING_REAL, PLACE(step_factor), 0, 1},
     {"seed", "N", "decides the split, the order, the augmentation and the initial weights",
      SETTING_SEED, PLACE(seed)},
+    {"salt", "N", "other random order, augmentation and initial weights on the same split",
+     SETTING_SEED, PLACE(salt), .optional = true, .added = true},
+    {"shifted", "DATA", "other data whose test images are looked at too, once, at the end",
+     SETTING_TEXT, PLACE(shifted), .optional = true, .added = true},
     {"impl", "NAME", "implementation: naive, openblas or onednn", SETTING_TEXT, PLACE(impl)},
     {"fuse", "on|off", "fused operations where the implementation offers them", SETTING_SWITCH,
      PLACE(fuse), .words = {"on", "off"}},
@@ -247,11 +251,21 @@ static json_t *field_json(const struct train_settings *settings, const struct se
     }
 }
 
+/* Whether an optional field says nothing: "" or 0. */
+static bool is_unsaid(const struct train_settings *settings, const struct setting_field *field)
+{
+    char value[sizeof(struct train_settings)];
+    train_settings_get(settings, field, value, sizeof value);
+    return !*value || strcmp(value, "0") == 0;
+}
+
 json_t *train_settings_json(const struct train_settings *settings)
 {
     json_t *json = json_object();
     for (int i = 0; i < FIELDS; i++) {
         char key[32];
+        if (fields[i].added && is_unsaid(settings, &fields[i]))
+            continue;
         json_key(&fields[i], key);
         if (json_object_set_new(json, key, field_json(settings, &fields[i])) != 0) {
             json_decref(json);
@@ -297,16 +311,21 @@ static enum status field_from_json(const json_t *value, const struct setting_fie
 
 enum status train_settings_from_json(const json_t *json, struct train_settings *settings)
 {
+    size_t known = 0;
     *settings = (struct train_settings){0};
     for (int i = 0; i < FIELDS; i++) {
         char key[32];
         json_key(&fields[i], key);
-        if (field_from_json(json_object_get(json, key), &fields[i], settings) != OK)
+        const json_t *value = json_object_get(json, key);
+        if (!value && fields[i].added)
+            continue;
+        known++;
+        if (field_from_json(value, &fields[i], settings) != OK)
             return fail_prefix(ERR_FORMAT, "stored settings");
     }
-    if (json_object_size(json) != FIELDS)
-        return fail(ERR_FORMAT, "stored settings: %zu members where %d are known",
-                    json_object_size(json), FIELDS);
+    if (json_object_size(json) != known)
+        return fail(ERR_FORMAT, "stored settings: %zu members where %zu are known",
+                    json_object_size(json), known);
     return OK;
 }
 
@@ -332,12 +351,11 @@ static void put_word(const char *text, FILE *out)
 }
 
 /* Whether a field has to be said to repeat the run. */
-static bool is_said(const struct train_settings *settings, const struct setting_field *field,
-                    const char *value)
+static bool is_said(const struct train_settings *settings, const struct setting_field *field)
 {
     if (strcmp(field->option, "epochs") == 0)
         return settings->steps == 0;
-    return !field->optional || (*value && strcmp(value, "0") != 0);
+    return !field->optional || !is_unsaid(settings, field);
 }
 
 char *train_settings_command(const struct train_settings *settings, const char *save)
@@ -351,7 +369,7 @@ char *train_settings_command(const struct train_settings *settings, const char *
     for (int i = 0; i < FIELDS; i++) {
         char value[sizeof(struct train_settings)];
         train_settings_get(settings, &fields[i], value, sizeof value);
-        if (!is_said(settings, &fields[i], value))
+        if (!is_said(settings, &fields[i]))
             continue;
         fprintf(out, " --%s ", fields[i].option);
         put_word(value, out);

@@ -28,6 +28,8 @@ struct setting_field {
     double min, max;     /* of SETTING_INT and SETTING_REAL, both included */
     const char *words[2]; /* of SETTING_SWITCH: for true, for false */
     bool optional;       /* "", 0: not said, and left out of a command line */
+    bool added;          /* optional, and younger than the first stores: left out of JSON too when
+                            not said, so that it changes no key of a cell that does without */
 };
 
 /* All fields, in the order in which help lists them. */

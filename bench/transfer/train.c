@@ -2,12 +2,14 @@
 #include "bench/transfer/train.h"
 
 #include "bench/measure/clock.h"
+#include "bench/net/input_file.h"
 #include "bench/net/optimizer.h"
 #include "bench/transfer/arm.h"
 #include "bench/transfer/checkpoint.h"
 #include "bench/transfer/evaluate.h"
 #include "bench/transfer/progress.h"
 #include "bench/transfer/schedule.h"
+#include "bench/transfer/shifted.h"
 #include "bench/transfer/source.h"
 #include "impls/base/threads.h"
 
@@ -44,6 +46,13 @@ void train_defaults(struct train_settings *settings)
     };
 }
 
+/* What the random streams of a run start from. The split does not follow the salt: a run with
+ * another salt learns from the same images. */
+static uint64_t stream_seed(const struct train_settings *s)
+{
+    return s->salt ? hash_bytes(s->seed ^ HASH_START, &s->salt, sizeof s->salt) : s->seed;
+}
+
 static void talk(const struct run *run, const char *text)
 {
     if (run->io->talk && text[0])
@@ -75,12 +84,12 @@ static enum status open_network(struct run *run)
     int size = session_input_size(&session->data, s->size);
     if (strcmp(s->init, "random") == 0) {
         TRY(session_open_net(session, s->model, s->attention, session->data.classes, size));
-        return session_init_weights(session, s->scheme, s->seed);
+        return session_init_weights(session, s->scheme, stream_seed(s));
     }
     struct weights_request request = {
         .model = s->model, .attention = s->attention, .weights = s->init,
         .rules = {run->io->allow_missing, run->io->allow_unexpected, !s->keep_head},
-        .classes = session->data.classes, .size = size, .scheme = s->scheme, .seed = s->seed};
+        .classes = session->data.classes, .size = size, .scheme = s->scheme, .seed = stream_seed(s)};
     TRY(session_open_weights(session, &request));
     if (session->model.classes != session->data.classes) /* its own head was kept */
         return fail(ERR_USAGE, "--keep-head on: %s has %d classes, the data set %d", s->init,
@@ -133,8 +142,8 @@ static enum status open_source(struct run *run)
         session_note(session, "features of the fixed part are computed once: no augmentation");
     struct loader_config config = {
         .batch = run->batch, .order = s->shuffled ? ORDER_SHUFFLED : ORDER_SEQUENTIAL,
-        .augment = s->augment && cuts == 0, .seed = s->seed, .h = session->model.input_h,
-        .w = session->model.input_w, .channels = session->model.input_c, .norm = &session->norm};
+        .augment = s->augment && cuts == 0, .seed = stream_seed(s),
+        .h = session->model.input_h, .w = session->model.input_w, .channels = session->model.input_c, .norm = &session->norm};
     return source_open(&run->source, session, list, &config, cut, cuts);
 }
 
@@ -238,7 +247,7 @@ static enum status train_step(struct run *run, int batch, struct train_epoch *ep
     struct rate rate = schedule_rate(s, run->state.steps_done, run->steps, run->per_epoch);
     struct sgd sgd = {rate.lr, rate.momentum, s->weight_decay, s->nesterov};
     source_fill(&run->source, batch, run->program);
-    program_set_step(run->program, s->seed, (uint64_t)run->state.steps_done);
+    program_set_step(run->program, stream_seed(s), (uint64_t)run->state.steps_done);
     TRY(program_forward(run->program));
     batch_result(run, &loss, &accuracy);
     if (run->io->on_step)
@@ -329,6 +338,18 @@ static void list_kernels(struct run *run)
     }
 }
 
+static enum status evaluate_shifted(struct run *run)
+{
+    struct evaluation e = {0};
+    if (run->settings->shifted[0])
+        TRY(shifted_evaluate(&run->session, run->settings->shifted, run->settings->seed,
+                             EVALUATION_BATCH, &e));
+    run->result->shifted_accuracy = evaluation_top1(&e);
+    run->result->shifted_loss = evaluation_loss(&e);
+    run->result->shifted_n = e.n;
+    return OK;
+}
+
 static enum status final_evaluation(struct run *run)
 {
     struct train_result *result = run->result;
@@ -348,6 +369,7 @@ static enum status final_evaluation(struct run *run)
     result->test_accuracy = evaluation_top1(&e);
     result->test_top5 = evaluation_top5(&e);
     result->test_loss = evaluation_loss(&e);
+    TRY(evaluate_shifted(run));
     if (!isfinite(result->train_loss) || !isfinite(result->test_loss))
         diverged(run, "the loss of the trained network");
     return OK;

@@ -53,6 +53,8 @@ struct train_settings {
     int size;                /* input pixels; 0 = the data set's own (28 becomes 32) */
     bool fuse;               /* fused operations where the implementation offers them */
     bool keep_head;          /* do not replace the head when the classes agree */
+    uint64_t salt;           /* not 0: other random streams on the same split, for A/A studies */
+    char shifted[256];       /* data whose test images are looked at once at the end; "" = none */
 };
 
 void train_defaults(struct train_settings *settings);
@@ -73,6 +75,8 @@ struct train_result {
     double train_accuracy, train_loss; /* clean pass over the training images at the end */
     double val_accuracy, val_loss;
     double test_accuracy, test_top5, test_loss;
+    double shifted_accuracy, shifted_loss; /* on the test images of settings.shifted; NaN without */
+    int shifted_n;
     int train_n, val_n, test_n, dropped; /* dropped: images of the last short batch, per epoch */
     double params, trainable, macs;
     double seconds, images_per_s;
