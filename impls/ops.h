@@ -38,6 +38,11 @@ int op_params(const struct op_desc *desc, struct op_param_info info[OP_MAX_PARAM
 /* Multiply-accumulates of one forward pass by the paper's rule: conv and linear only. */
 double op_macs(const struct op_desc *desc);
 
+/* Floating-point operations of one forward pass, for a roofline: two a multiply-accumulate, one for
+ * each addition, product, comparison or maximum of an element; an exponential counts as one, too,
+ * and so do the few numbers of a gate as none. */
+double op_flops(const struct op_desc *desc);
+
 /* Bytes that a forward pass must at least move: sources, destination and parameters once. */
 double op_bytes(const struct op_desc *desc);
 

@@ -11,6 +11,9 @@ int64_t clock_now_ns(void);
 /* Processor time of all threads of this process so far, in nanoseconds. */
 int64_t clock_cpu_ns(void);
 
+/* Processor time of the calling thread alone. */
+int64_t clock_thread_ns(void);
+
 /* Smallest difference that clock_now_ns() is said to tell apart, in nanoseconds. */
 int64_t clock_resolution_ns(void);
 

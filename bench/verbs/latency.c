@@ -14,7 +14,7 @@
 #define VERB "latency"
 
 enum { KEY_INPUT = 1000, KEY_CLASSES, KEY_TRAIN, KEY_NO_FUSE, KEY_SAMPLES, KEY_SECONDS, KEY_FORMAT,
-       KEY_SEED, KEY_STORE, KEY_STUDY, KEY_PROBE };
+       KEY_SEED, KEY_STORE, KEY_STUDY, KEY_PROBE, KEY_LAYERS, KEY_KINDS };
 
 static const struct argp_option options[] = {
     {"model", 'm', "MODEL,...", 0, "networks and their options (resnet50); width=F is one", 0},
@@ -31,6 +31,9 @@ static const struct argp_option options[] = {
      "is given). p90 needs 64, p95 130, p99 662", 0},
     {"seconds", KEY_SECONDS, "S", 0, "time on one row after which it gets no more samples, but at "
      "least 3 (5; without limit when only --samples is given)", 0},
+    {"per-layer", KEY_LAYERS, NULL, 0, "time every layer inside the network as well, beside the "
+     "machine's peak; csv then has the layers alone", 0},
+    {"per-kind", KEY_KINDS, NULL, 0, "the same, but only summed by kind of layer", 0},
     {"format", KEY_FORMAT, "text|json|csv|md", 0, "how to print", 0},
     {"seed", KEY_SEED, "N", 0, "of weights, inputs, order and resampling (1)", 0},
     {"store", KEY_STORE, "FILE", 0, "add the rows to this results store, with --study", 0},
@@ -87,6 +90,12 @@ static enum status parse_option(struct latency_settings *s, int key, char *value
     case KEY_SECONDS:
         s->seconds_given = true;
         return option_double("--seconds", value, 0, 1e6, &s->sample.seconds);
+    case KEY_LAYERS:
+        s->per_layer = s->per_kind = true;
+        return OK;
+    case KEY_KINDS:
+        s->per_kind = true;
+        return OK;
     case KEY_FORMAT:
         return table_format_parse(value, &s->format);
     case KEY_SEED:
@@ -144,22 +153,48 @@ static enum status complete(struct latency_settings *s)
     return check_networks(s);
 }
 
+/* The tables of people, the most important last; csv is one table: the most detailed. */
 static enum status write_tables(const struct latency_work *work)
 {
     const struct latency_settings *s = work->settings;
-    struct table *rows = work->tables.rows, *costs = work->tables.costs;
-    table_note(rows, "load (building, drawing weights, compiling), first call and peak memory are "
-                     "those of a fresh process that runs only this row.");
-    table_note(costs, "ratios are formed within a round; interval: bootstrap over rounds.");
-    record_finish(&work->record, rows);
-    table_meta(rows, "left_out", json_incref(work->left_out));
-    table_meta(rows, "ratios", table_rows_json(costs));
-    bool people = s->format == TABLE_TEXT || s->format == TABLE_MD;
-    if (people && table_rows(costs) > 0) {
-        TRY(table_write(costs, s->format, stdout));
-        putchar('\n');
+    const struct latency_tables *t = &work->tables;
+    const bool people = s->format == TABLE_TEXT || s->format == TABLE_MD;
+    const bool layers = people || s->format == TABLE_CSV;
+    const struct {
+        const struct table *table;
+        bool wanted;
+    } first[] = {{t->layers, layers && s->per_layer},
+                 {t->kinds, layers && s->per_kind && (people || !s->per_layer)},
+                 {t->costs, people}};
+    for (size_t i = 0; i < sizeof first / sizeof first[0]; i++)
+        if (first[i].wanted && table_rows(first[i].table) > 0) {
+            TRY(table_write(first[i].table, s->format, stdout));
+            if (people)
+                putchar('\n');
+        }
+    return people || !s->per_kind || s->format == TABLE_JSON
+               ? table_write(t->rows, s->format, stdout)
+               : OK;
+}
+
+/* Notes, and what the JSON document has beside the rows. */
+static void finish_tables(struct latency_work *work)
+{
+    const struct latency_settings *s = work->settings;
+    struct latency_tables *t = &work->tables;
+    table_note(t->rows, "load (building, drawing weights, compiling), first call and peak memory are "
+                        "those of a fresh process that runs only this row.");
+    table_note(t->costs, "ratios are formed within a round; interval: bootstrap over rounds.");
+    latency_layers_notes(t);
+    record_finish(&work->record, t->rows);
+    table_meta(t->rows, "left_out", json_incref(work->left_out));
+    table_meta(t->rows, "ratios", table_rows_json(t->costs));
+    if (s->per_kind) {
+        table_meta(t->rows, "peaks", json_incref(t->peaks));
+        table_meta(t->rows, "kinds", table_rows_json(t->kinds));
     }
-    return table_write(rows, s->format, stdout);
+    if (s->per_layer)
+        table_meta(t->rows, "layers", table_rows_json(t->layers));
 }
 
 static enum status store_rows_of(const struct latency_work *work, struct store *store)
@@ -204,6 +239,10 @@ static enum status run_threads(struct latency_work *work, int threads)
     enum status status = OK;
     for (; status == OK && opened < s->impl_count; opened += status == OK)
         status = s->impls[opened]->open(&work->ctx[opened]);
+    if (status == OK && s->per_kind)
+        status = peak_measure(&work->peak);
+    if (status == OK && s->per_kind)
+        latency_layers_peak(&work->tables, &work->peak);
     if (status == OK)
         status = run_shapes(work, &shape);
     while (opened > 0) {
@@ -218,6 +257,7 @@ static enum status run_all(struct latency_work *work)
     const struct latency_settings *s = work->settings;
     for (int t = 0; t < s->thread_count; t++)
         TRY(run_threads(work, s->threads[t]));
+    finish_tables(work);
     return write_tables(work);
 }
 

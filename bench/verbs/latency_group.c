@@ -58,7 +58,8 @@ static enum status prepare_slot(struct latency_work *work, const struct group *g
 {
     const struct latency_settings *s = work->settings;
     slot->program.impl = s->impls[i];
-    slot->entry = (struct latency_entry){.model = group->model, .program = &slot->program};
+    slot->entry = (struct latency_entry){.model = group->model, .program = &slot->program,
+                                         .running = &slot->program};
     say("loading", slot, group->model, network->attention);
     enum status status = latency_probe_child(group->model, network->attention, s->impls[i],
                                              group->shape, &slot->entry.probe);
@@ -144,6 +145,17 @@ static enum status add_rows(struct latency_work *work, const struct group *group
     return OK;
 }
 
+/* After the rows: rounds of another kind must not come between those that are compared. */
+static enum status add_layers(struct latency_work *work, const struct group *group)
+{
+    const struct latency_settings *s = work->settings;
+    for (int k = 0; k < s->attentions.count * s->impl_count; k++)
+        if (group->slots[k].answer.ok)
+            TRY(latency_layers_add(&work->tables, &group->slots[k].entry, &work->peak,
+                                   &s->sample));
+    return OK;
+}
+
 static enum status run_slots(struct latency_work *work, const struct group *group)
 {
     const struct latency_settings *s = work->settings;
@@ -153,7 +165,8 @@ static enum status run_slots(struct latency_work *work, const struct group *grou
     for (int a = 0; a < s->attentions.count; a++)
         TRY(prepare_network(work, group, a));
     TRY(time_slots(work, group));
-    return add_rows(work, group);
+    TRY(add_rows(work, group));
+    return s->per_kind ? add_layers(work, group) : OK;
 }
 
 enum status latency_group_run(struct latency_work *work, const char *model,

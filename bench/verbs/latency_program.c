@@ -92,21 +92,27 @@ enum status latency_program_make(struct latency_program *program,
     program->compile_ms = ms_since(start);
     list_kernels(program->program, program->how, sizeof program->how);
     fill_batch(program->program, shape);
+    program_set_step(program->program, shape->seed, 0);
+    return OK;
+}
+
+enum status latency_program_update(struct latency_program *p)
+{
+    /* So small a rate that weights stay as they were drawn through thousands of steps. */
+    static const struct sgd sgd = {.lr = 1e-7, .momentum = 0.9, .weight_decay = 1e-4};
+    sgd_step(p->network->net->params, &sgd);
+    program_set_step(p->program, p->shape->seed, ++p->step);
     return OK;
 }
 
 enum status latency_program_run(void *context)
 {
     struct latency_program *p = context;
-    /* So small a rate that weights stay as they were drawn through thousands of steps. */
-    static const struct sgd sgd = {.lr = 1e-7, .momentum = 0.9, .weight_decay = 1e-4};
-    program_set_step(p->program, p->shape->seed, p->step++);
     TRY(program_forward(p->program));
     if (!p->shape->train)
         return OK;
     TRY(program_backward(p->program));
-    sgd_step(p->network->net->params, &sgd);
-    return OK;
+    return latency_program_update(p);
 }
 
 void latency_program_free(struct latency_program *program)

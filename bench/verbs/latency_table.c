@@ -85,12 +85,16 @@ void latency_tables_new(struct latency_tables *tables, const struct latency_sett
                              sizeof row_columns / sizeof row_columns[0]);
     tables->costs = table_new("attention-cost", "Cost of attention", cost_columns,
                               sizeof cost_columns / sizeof cost_columns[0]);
+    latency_layers_new(tables, s);
 }
 
 void latency_tables_free(struct latency_tables *tables)
 {
     table_free(tables->rows);
     table_free(tables->costs);
+    table_free(tables->layers);
+    table_free(tables->kinds);
+    json_decref(tables->peaks);
 }
 
 static void add_percentile(struct table *table, const char *column, double value, int n,

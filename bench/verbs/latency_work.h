@@ -3,6 +3,7 @@
 #ifndef BENCH_VERBS_LATENCY_WORK_H
 #define BENCH_VERBS_LATENCY_WORK_H
 
+#include "bench/measure/peak.h"
 #include "bench/measure/sample.h"
 #include "bench/models/model.h"
 #include "bench/net/optimizer.h"
@@ -37,6 +38,7 @@ struct latency_settings {
     struct latency_shape shape; /* what the lists above do not say */
     struct sample_settings sample;
     bool samples_given, seconds_given, probe;
+    bool per_layer, per_kind; /* per_layer: kinds as well */
     enum table_format format;
 };
 
@@ -74,6 +76,9 @@ enum status latency_program_make(struct latency_program *program,
 /* What one sample times: a forward pass; in training forward, backward and an SGD update. The
  * context is a struct latency_program. */
 enum status latency_program_run(void *program);
+
+/* The last part of a training step alone: the update, and everything set for the next step. */
+enum status latency_program_update(struct latency_program *program);
 void latency_program_free(struct latency_program *program);
 
 /* ---- agreement (latency_check.c) ---- */
@@ -128,6 +133,7 @@ enum status latency_probe_child(const char *model, const char *attention, const 
 struct latency_entry {
     const char *model;
     const struct latency_program *program;
+    struct latency_program *running; /* the same, to be run */
     struct latency_probe probe;
     struct sample_series series;
     const struct latency_entry *base; /* the same without attention; NULL: it is itself the base, or
@@ -137,6 +143,8 @@ struct latency_entry {
 struct latency_tables {
     struct table *rows;  /* one row an entry */
     struct table *costs; /* one row an entry with a base: the cost of its attention */
+    struct table *layers, *kinds; /* where the time goes */
+    json_t *peaks;                /* the machine's peaks, one for each number of threads */
 };
 
 void latency_tables_new(struct latency_tables *tables, const struct latency_settings *settings);
@@ -147,6 +155,19 @@ void latency_tables_free(struct latency_tables *tables);
 enum status latency_tables_add(struct latency_tables *tables, const struct latency_entry *entry,
                                const struct record *record, bool people);
 
+/* ---- layers (latency_layers.c) ---- */
+
+/* Part of latency_tables_new(). */
+void latency_layers_new(struct latency_tables *tables, const struct latency_settings *settings);
+
+/* Says what the machine can do with this number of threads. */
+void latency_layers_peak(struct latency_tables *tables, const struct peak *peak);
+
+/* Times every layer of an entry inside the network, in rounds of their own, and adds the rows. */
+enum status latency_layers_add(struct latency_tables *tables, const struct latency_entry *entry,
+                               const struct peak *peak, const struct sample_settings *settings);
+void latency_layers_notes(struct latency_tables *tables);
+
 /* ---- all of it (latency_group.c) ---- */
 
 /* What the whole verb works on. */
@@ -155,6 +176,7 @@ struct latency_work {
     struct latency_tables tables;
     struct record record;
     struct impl_ctx *ctx[OPTION_IMPLS]; /* open for the threads of the moment */
+    struct peak peak;                   /* with these threads; only where layers are asked for */
     json_t *left_out;                   /* what is not in the tables, and why */
 };
 

@@ -1,0 +1,28 @@
+/* What this machine can do at most, measured: multiply-adds and memory bandwidth, for the number of
+ * threads of the moment. The roofs of a roofline (Williams, Waterman and Patterson, Comm. ACM 52,
+ * 2009). Knows no operation. */
+#ifndef BENCH_MEASURE_PEAK_H
+#define BENCH_MEASURE_PEAK_H
+
+#include "impls/base/status.h"
+
+#include <stddef.h>
+
+/* Best of several tries: a peak is what was reached once. Everything by all threads together. */
+struct peak {
+    int threads;
+    const char *isa;             /* of the loops: "baseline", "avx2", "avx512" */
+    double gflops;               /* 10^9 operations a second, a multiply-add counts as two */
+    double memory_gbs;           /* 10^9 bytes a second, reading memory far larger than the caches */
+    double cache_gbs;            /* the same, reading what fits the last cache together */
+    size_t memory_bytes, cache_bytes; /* that were read each time */
+};
+
+/* Takes about half a second; uses threads_get() threads, and memory_bytes of memory for the while:
+ * four times the last cache, at least 128 MiB. ERR_MEMORY. */
+enum status peak_measure(struct peak *peak);
+
+/* The least milliseconds in which `flops` operations on `bytes` from memory could be done. */
+double peak_bound_ms(const struct peak *peak, double flops, double bytes);
+
+#endif
