@@ -154,6 +154,8 @@ struct op_plan {
     const struct op_entry *entry;
     struct op_desc desc;
     size_t save_bytes, scratch_bytes; /* both areas come 64-byte aligned */
+    unsigned packed; /* bit i: without backward, param[i]->data is read by the first forward pass
+                        after its version changed and by no other */
     char how[96];                     /* "brgconv:avx512_core", "im2col+sgemm": in result rows */
     void *priv;                       /* owned by the plan; freed by release */
 };

@@ -59,6 +59,7 @@ static void check_layer_row(const json_t *row)
         double macs = 6 * 6 * 8 * 4 * 9 * (strcmp(text_of(row, "pass"), "bwd") == 0 ? 2 : 1);
         assert_string_equal(text_of(row, "check"), "exact");
         assert_true(fabs(command_number(row, "gflops") * median * 1e6 / (2 * macs) - 1) < 1e-9);
+        assert_true(command_number(row, "macs") == macs && command_number(row, "of_bound") > 0);
     } else {
         assert_true(json_is_null(json_object_get(row, "gflops")));
     }
@@ -222,6 +223,52 @@ static void test_latency_lists(void **state)
     json_decref(json);
 }
 
+/* Where the time goes: a row for each layer, and kinds that add up to the layers. */
+static void check_kinds(const json_t *json, const char *pass, int *layers)
+{
+    const json_t *kind, *layer;
+    size_t i, k;
+    json_array_foreach(json_object_get(json, "kinds"), i, kind) {
+        if (strcmp(text_of(kind, "pass"), pass) != 0)
+            continue;
+        double calls = 0, bytes = 0, flops = 0;
+        json_array_foreach(json_object_get(json, "layers"), k, layer)
+            if (strcmp(text_of(layer, "kind"), text_of(kind, "kind")) == 0 &&
+                strcmp(text_of(layer, "pass"), pass) == 0) {
+                calls++;
+                bytes += command_number(layer, "bytes");
+                flops += command_number(layer, "flops");
+            }
+        assert_true(calls > 0 && calls == command_number(kind, "calls"));
+        assert_true(bytes == command_number(kind, "bytes"));
+        assert_true(flops == command_number(kind, "flops"));
+        assert_true(command_number(kind, "bound_ms") > 0);
+        *layers += (int)calls;
+    }
+}
+
+static void test_latency_per_layer(void **state)
+{
+    (void)state;
+    for (int train = 0; train < 2; train++) {
+        char arguments[300];
+        int layers = 0;
+        snprintf(arguments, sizeof arguments,
+                 TINY "--attention cbam --impl %s --samples 5 --per-layer --format json%s",
+                 impls[0]->name, train ? " --train" : "");
+        json_t *json = run_json("", arguments), *peaks = json_object_get(json, "peaks");
+        assert_int_equal(json_array_size(peaks), 1);
+        assert_true(command_number(json_array_get(peaks, 0), "gflops") > 0);
+        check_kinds(json, "fwd", &layers);
+        if (train) {
+            check_kinds(json, "bwd", &layers);
+            check_kinds(json, "update", &layers);
+        }
+        assert_int_equal(json_array_size(json_object_get(json, "layers")), layers);
+        json_decref(json);
+    }
+}
+
 static void test_latency_store(void **state)
 {
     char arguments[1300];
@@ -350,6 +397,7 @@ int main(void)
         cmocka_unit_test(test_latency),
         cmocka_unit_test(test_latency_text),
         cmocka_unit_test(test_latency_lists),
+        cmocka_unit_test(test_latency_per_layer),
         cmocka_unit_test_setup_teardown(test_latency_store, temp_dir_make, temp_dir_remove),
         cmocka_unit_test(test_latency_refuses),
         cmocka_unit_test(test_doctor),

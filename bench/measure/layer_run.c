@@ -293,6 +293,12 @@ double layer_pass_macs(const struct op_desc *desc, enum layer_pass pass)
     return pass == PASS_FWD ? op_macs(desc) : 2 * op_macs(desc);
 }
 
+double layer_pass_flops(const struct op_desc *desc, enum layer_pass pass)
+{
+    bool twice = pass == PASS_BWD && op_macs(desc) > 0;
+    return twice ? 2 * op_flops(desc) : op_flops(desc);
+}
+
 double layer_pass_bytes(const struct op_desc *desc, enum layer_pass pass)
 {
     double forward = op_bytes(desc), source = 0;

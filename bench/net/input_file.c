@@ -102,6 +102,15 @@ enum status input_map_open(struct input_map *map, const char *path)
     return OK;
 }
 
+/* Whole pages, with those that the part shares with its neighbours: nothing is lost of a file. */
+void input_map_done(const struct input_map *map, const void *data, size_t bytes)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)data;
+    const uintptr_t start = at / page * page;
+    if (map->bytes > 0 && bytes > 0)
+        madvise((void *)start, at + bytes - start, MADV_DONTNEED);
+}
+
 void input_map_close(struct input_map *map)
 {
     if (map->bytes > 0)

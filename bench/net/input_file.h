@@ -35,6 +35,9 @@ struct input_map {
 };
 
 enum status input_map_open(struct input_map *map, const char *path);
+/* Gives the pages of a part of the mapping back; they are read from the file again when needed. */
+void input_map_done(const struct input_map *map, const void *data, size_t bytes);
+
 void input_map_close(struct input_map *map); /* a zeroed one is allowed */
 
 /* 64-bit FNV-1a hash (Fowler, Noll, Vo): continues `hash`, which begins as HASH_START. */

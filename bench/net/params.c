@@ -58,6 +58,7 @@ struct net_param *params_add(struct params *params, const struct net_param *like
     *param = *like;
     param->p = (struct param){.name = param->name, .count = 1, .version = 1};
     param->velocity = NULL;
+    param->dropped = false;
     for (int i = 0; i < param->ndim; i++)
         param->p.count *= (size_t)param->dim[i];
     param->p.data = memory_alloc(param->p.count * sizeof(float));
@@ -117,6 +118,12 @@ enum status params_prepare_training(struct params *params)
     return OK;
 }
 
+void params_drop(struct net_param *param)
+{
+    memory_discard(param->p.data, param->p.count * sizeof(float));
+    param->dropped = true;
+}
+
 static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t count)
 {
     for (const unsigned char *p = bytes; count--; p++)
@@ -129,6 +136,7 @@ uint64_t params_hash(const struct params *params)
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     for (int i = 0; i < params->count; i++) {
         const struct net_param *param = params->list[i];
+        CHECK(!param->dropped);
         hash = hash_bytes(hash, param->name, strlen(param->name) + 1);
         hash = hash_bytes(hash, param->p.data, param->p.count * sizeof(float));
     }

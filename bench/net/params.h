@@ -33,6 +33,7 @@ struct net_param {
     int slot;                /* its place among that operation's parameters (layer.h) */
     int fan_in, fan_out;     /* of the weight; a bias carries its weight's fan_in */
     enum init_rule rule;
+    bool dropped;            /* its value was given back to the system (params_drop) */
     float *velocity;         /* momentum of SGD; NULL until the optimiser attaches it */
     int stage;               /* 0 stem, 1.. stages, for top:K and rates by depth */
 };
@@ -63,9 +64,16 @@ enum status params_prepare_training(struct params *params);
 /* FNV-1a hash over the names and bytes of all values: equal hashes, equal networks. */
 uint64_t params_hash(const struct params *params);
 
+/* Gives the memory of a value back when whoever needs it has a copy of its own: from then on it must
+ * not be read, so neither saved nor hashed nor compiled again (CHECK). Its address stays. */
+void params_drop(struct net_param *param);
+
 /* Draws every value anew. An element depends on (seed, parameter's name, index) alone, so adding
  * attention moves nothing else. */
 void params_init(struct params *params, uint64_t seed);
+
+/* The same for one of them. */
+void params_init_one(struct net_param *param, uint64_t seed);
 
 /* Sets the rule of each backbone and head parameter by the name of a scheme:
  *   torchvision  conv N(0,2/fan_out), linear and biases U(+-1/sqrt(fan_in)), BN 1 and 0

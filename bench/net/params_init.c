@@ -37,7 +37,7 @@ static void fill_constant(struct net_param *param, float value)
 
 /* He et al. 2015 (kaiming), Glorot and Bengio 2010 (xavier); the uniform bound 1/sqrt(fan_in) is
  * what PyTorch's kaiming_uniform(a = sqrt 5) of its conv and linear layers comes to. */
-static void init_one(struct net_param *param, uint64_t seed)
+void params_init_one(struct net_param *param, uint64_t seed)
 {
     double in = param->fan_in > 0 ? param->fan_in : 1;
     double out = param->fan_out > 0 ? param->fan_out : 1;
@@ -73,7 +73,7 @@ static void init_one(struct net_param *param, uint64_t seed)
 void params_init(struct params *params, uint64_t seed)
 {
     for (int i = 0; i < params->count; i++)
-        init_one(params->list[i], seed);
+        params_init_one(params->list[i], seed);
 }
 
 /* One row a scheme: weight of conv, weight of linear, bias of conv, bias of linear. */

@@ -92,11 +92,43 @@ static enum status run(const struct step *step, bool backward)
     return status == OK ? OK : fail_prefix(status, "%s", step->node->name);
 }
 
-enum status program_forward(struct program *program)
+/* Whether another step reads the parameter: the two passes of one MLP. */
+static bool is_shared(const struct program *program, int step, const struct net_param *param)
 {
     for (int s = 0; s < program->step_count; s++)
+        for (int i = 0; s != step && i < OP_MAX_PARAM; i++)
+            if (program->steps[s].node->param[i] == param)
+                return true;
+    return false;
+}
+
+/* What the plan of a step has packed is not needed any more in its own order. */
+static void drop_packed(struct program *program, int step)
+{
+    const struct step *s = &program->steps[step];
+    for (int i = 0; i < OP_MAX_PARAM; i++) {
+        struct net_param *param = s->node->param[i];
+        if (!param || !(s->plan.packed >> i & 1) || is_shared(program, step, param))
+            continue;
+        params_drop(param);
+        program->dropped_bytes += param->p.count * sizeof(float);
+    }
+}
+
+enum status program_forward(struct program *program)
+{
+    for (int s = 0; s < program->step_count; s++) {
         TRY(run(&program->steps[s], false));
+        if (program->drop_weights)
+            drop_packed(program, s);
+    }
+    program->drop_weights = false;
     return OK;
+}
+
+size_t program_dropped_bytes(const struct program *program)
+{
+    return program->dropped_bytes;
 }
 
 enum status program_backward(struct program *program)

@@ -18,6 +18,9 @@ struct program_request {
     const int *outputs;         /* node ids kept readable after forward; NULL: net->output */
     int output_count;
     bool input_gradients;       /* backward goes down to the inputs as well */
+    bool drop_weights;          /* inference: this program alone reads the parameters. Its first
+                                   forward pass gives back what plans have packed, layer by layer
+                                   (params_drop); no other program may be compiled from them */
     bool loss;                  /* append softmax cross-entropy on the first output */
     float smoothing;            /* label smoothing of that loss */
 };
@@ -68,6 +71,9 @@ struct program_step_info program_step(const struct program *program, int i);
 
 /* Runs one step alone (after a whole forward pass has filled its sources). */
 enum status program_run_step(struct program *program, int i, bool backward);
+
+/* Bytes of parameters that were given back: request->drop_weights. */
+size_t program_dropped_bytes(const struct program *program);
 
 /* Bytes: activations and gradients, saved areas, scratch. */
 size_t program_bytes(const struct program *program);

@@ -112,10 +112,17 @@ static enum status mark_gradients(struct program *p, const struct program_reques
 
 /* ---- planning ---- */
 
+static void check_params(const struct step *step)
+{
+    for (int i = 0; i < OP_MAX_PARAM; i++)
+        CHECK(!step->node->param[i] || !step->node->param[i]->dropped);
+}
+
 static enum status plan_step(struct program *p, struct step *step,
                              const struct program_request *request)
 {
     struct op_desc desc = step->node->desc;
+    check_params(step);
     desc.train = step->backward;
     if (desc.kind == OP_BATCHNORM || desc.kind == OP_BN_ACT || desc.kind == OP_BN_SUM_ACT)
         desc.bn.batch_stats = step->backward && is_trainable(step->node->param[0]);
@@ -408,6 +415,7 @@ enum status program_compile(struct program **program, const struct program_reque
     p->net = request->net;
     p->train = request->train;
     p->loss = request->loss;
+    p->drop_weights = request->drop_weights && !request->train;
     p->batch = request->batch;
     enum status status = compile(p, request);
     if (status == OK)

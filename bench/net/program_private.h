@@ -35,6 +35,8 @@ struct program {
     const struct net *net;
     struct net_node loss_node;
     bool train, loss;
+    bool drop_weights;        /* still to be done, in the next forward pass */
+    size_t dropped_bytes;
     int batch;
     struct value *values;     /* one a node of the net, and one more for the loss */
     int value_count;

@@ -88,6 +88,10 @@ enum status safetensors_copy_f32(const struct safetensors *file,
                                  const struct safetensors_tensor *tensor, float *out,
                                  size_t count);
 
+/* Says that a tensor will not be read for the time being: its pages of the mapping go back to the
+ * system, and come from the file again should it be read after all. */
+void safetensors_done(const struct safetensors *file, const struct safetensors_tensor *tensor);
+
 /* Copies an I64 tensor of exactly `count` elements; ERR_FORMAT for anything else. */
 enum status safetensors_copy_i64(const struct safetensors *file,
                                  const struct safetensors_tensor *tensor, int64_t *out,

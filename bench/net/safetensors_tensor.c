@@ -194,6 +194,11 @@ enum status safetensors_copy_f32(const struct safetensors *file,
     }
 }
 
+void safetensors_done(const struct safetensors *file, const struct safetensors_tensor *tensor)
+{
+    input_map_done(&file->map, tensor->data, tensor->bytes);
+}
+
 enum status safetensors_copy_i64(const struct safetensors *file,
                                  const struct safetensors_tensor *tensor, int64_t *out,
                                  size_t count)

@@ -124,9 +124,13 @@ static enum status copy_values(struct params *params, const struct safetensors *
     for (int i = 0; i < params->count; i++) {
         struct net_param *param = params->list[i];
         const struct safetensors_tensor *tensor = weights_find(file, names, param);
-        if (!tensor || (rules->new_head && param->part == PART_HEAD))
+        if (!tensor || (rules->new_head && param->part == PART_HEAD)) {
+            if (rules->draw)
+                params_init_one(param, rules->seed);
             continue;
+        }
         TRY(safetensors_copy_f32(file, tensor, param->p.data, param->p.count));
+        safetensors_done(file, tensor);
         param->p.version++;
         for (size_t k = 0; k < param->p.count; k++)
             if (!isfinite(param->p.data[k]))
@@ -161,6 +165,7 @@ enum status weights_save(const char *path, const struct params *params,
         return fail(ERR_MEMORY, "%s: out of memory for its tensor list", path);
     for (int i = 0; i < params->count; i++) {
         const struct net_param *param = params->list[i];
+        CHECK(!param->dropped);
         tensors[i] = (struct safetensors_tensor){.name = param->name, .ndim = param->ndim,
                                                  .data = param->p.data};
         for (int d = 0; d < param->ndim; d++)

@@ -11,6 +11,8 @@ struct weights_rules {
     const char *const *allow_missing; /* globs over names of the network; NULL-terminated or NULL */
     const char *const *allow_unexpected; /* globs over names of the file, with or without prefix */
     bool new_head;                    /* the head stays as it is: not read, not missed */
+    bool draw;                        /* what the file does not give is drawn anew, from `seed` */
+    uint64_t seed;
 };
 
 enum { WEIGHTS_PREFIX = 48 };

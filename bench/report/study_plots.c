@@ -1,6 +1,6 @@
 /* The data files of a study's plots: see study_plots.h. Drawing is in study_draw.c. */
 #include "bench/report/study_plots.h"
-#include "bench/net/atomic_file.h"
+#include "bench/report/plots.h"
 #include "bench/report/study_tables.h"
 
 #include <math.h>
@@ -41,15 +41,6 @@ static struct grid_place panel_place(const struct study_data *data, int panel)
     return place;
 }
 
-/* A number for gnuplot. */
-static void put(FILE *out, double value)
-{
-    if (isfinite(value))
-        fprintf(out, " %.9g", value);
-    else
-        fputs(" NaN", out);
-}
-
 /* Calls `each` for every panel, arm and attention. */
 static void each_group(struct plot *plot,
                        void (*each)(struct plot *plot, int panel, struct grid_place place))
@@ -72,8 +63,8 @@ static void put_points(struct plot *plot, int panel, struct grid_place place)
         double test = result ? 100 * result->test_accuracy : NAN;
         extend(&plot->accuracy, test);
         fprintf(plot->out, "%d %d %d %d", panel, place.arm, place.attention, place.seed);
-        put(plot->out, test);
-        put(plot->out, result ? 100 * result->train_accuracy : NAN);
+        plots_put(plot->out, test);
+        plots_put(plot->out, result ? 100 * result->train_accuracy : NAN);
         fputc('\n', plot->out);
     }
 }
@@ -97,8 +88,8 @@ static void put_mean(struct plot *plot, int panel, struct grid_place place)
     extend(&plot->accuracy, s.mean - s.sd);
     extend(&plot->accuracy, s.mean + s.sd);
     fprintf(plot->out, "%d %d %d %d", panel, place.arm, place.attention, n);
-    put(plot->out, s.mean);
-    put(plot->out, s.sd);
+    plots_put(plot->out, s.mean);
+    plots_put(plot->out, s.sd);
     fputc('\n', plot->out);
 }
 
@@ -118,9 +109,9 @@ static void put_band(struct plot *plot, const double *x, int n)
         extend(&band, x[i]);
     extend(&plot->curves, band.low);
     extend(&plot->curves, band.high);
-    put(plot->out, stats_summarise(x, n).mean);
-    put(plot->out, band.low);
-    put(plot->out, band.high);
+    plots_put(plot->out, stats_summarise(x, n).mean);
+    plots_put(plot->out, band.low);
+    plots_put(plot->out, band.high);
 }
 
 static int longest_curve(const struct study_data *data, struct grid_place place)
@@ -218,38 +209,14 @@ static void write_latency(struct plot *plot, const struct latency_rows *rows,
         extend(&plot->latency, median);
         extend(&plot->latency, number_of(row, "median_high_ms"));
         fprintf(out, "%d %d %d", model, attention, impl);
-        put(out, median);
-        put(out, number_of(row, "median_low_ms"));
-        put(out, number_of(row, "median_high_ms"));
+        plots_put(out, median);
+        plots_put(out, number_of(row, "median_low_ms"));
+        plots_put(out, number_of(row, "median_high_ms"));
         fputc('\n', out);
     }
 }
 
 /* ---- labels ---- */
-
-/* A gnuplot string. In single quotes nothing is special but the quote itself; in double quotes a
- * back-quote would run a command. */
-static void put_quoted(FILE *out, const char *text)
-{
-    fputc('\'', out);
-    for (; *text; text++) {
-        if (*text == '\'')
-            fputc('\'', out);
-        if ((unsigned char)*text >= ' ')
-            fputc(*text, out);
-    }
-    fputs("'\n", out);
-}
-
-/* A gnuplot array of strings; at least one entry, because arrays cannot be empty. */
-static void put_array(FILE *out, const char *name, const char *const *texts, int count)
-{
-    fprintf(out, "%s_count = %d\narray %s[%d]\n", name, count, name, count ? count : 1);
-    for (int i = 0; i < count; i++) {
-        fprintf(out, "%s[%d] = ", name, i + 1);
-        put_quoted(out, texts[i]);
-    }
-}
 
 static void put_attentions(FILE *out, const char *name, const char *const *texts, int count)
 {
@@ -259,7 +226,7 @@ static void put_attentions(FILE *out, const char *name, const char *const *texts
         list[i] = strcmp(texts[i], "none") == 0
                       ? "without attention"
                       : study_attention_title(texts[i], titles[i], sizeof titles[i]);
-    put_array(out, name, list, count);
+    plots_put_array(out, name, list, count);
 }
 
 /* The entries of an axis as a list of strings. */
@@ -278,7 +245,7 @@ static void put_panels(FILE *out, const struct study_data *data)
         struct grid_place place = panel_place(data, panel);
         study_place_title(data, &place, text, sizeof text);
         fprintf(out, "panels[%d] = ", panel + 1);
-        put_quoted(out, text);
+        plots_put_quoted(out, text);
     }
 }
 
@@ -291,7 +258,7 @@ static void put_latency_title(FILE *out, const struct latency_rows *rows)
              pass ? pass : "inference", number_of(row, "batch"), number_of(row, "input_h"),
              number_of(row, "input_w"), number_of(row, "threads"));
     fputs("latency_title = ", out);
-    put_quoted(out, text);
+    plots_put_quoted(out, text);
 }
 
 /* The range of an axis; 0 to 100 when nothing was there. */
@@ -308,12 +275,12 @@ static void write_labels(struct plot *plot, const struct latency_rows *rows,
     FILE *out = plot->out;
     const char *texts[STUDY_SEEDS_MAX];
     put_panels(out, plot->data);
-    put_array(out, "arms", texts, list_axis(&plot->data->arms, texts));
+    plots_put_array(out, "arms", texts, list_axis(&plot->data->arms, texts));
     put_attentions(out, "attentions", texts, list_axis(&plot->data->attention, texts));
     fprintf(out, "seeds_count = %d\n", plot->data->seeds.count);
-    put_array(out, "latency_models", labels->models.text, labels->models.count);
+    plots_put_array(out, "latency_models", labels->models.text, labels->models.count);
     put_attentions(out, "latency_attentions", labels->attention.text, labels->attention.count);
-    put_array(out, "latency_impls", labels->impls.text, labels->impls.count);
+    plots_put_array(out, "latency_impls", labels->impls.text, labels->impls.count);
     put_latency_title(out, rows);
     put_range(out, "accuracy", &plot->accuracy);
     put_range(out, "curves", &plot->curves);
@@ -322,17 +289,6 @@ static void write_labels(struct plot *plot, const struct latency_rows *rows,
 }
 
 /* ---- files ---- */
-
-/* Writes what came together in memory as folder/name. */
-static enum status save(const char *folder, const char *name, const char *text, size_t size)
-{
-    char path[1024];
-    struct atomic_file file;
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    TRY(atomic_file_open(&file, path));
-    TRY(atomic_file_write(&file, text, size));
-    return atomic_file_commit(&file);
-}
 
 /* In the order of writing: labels need what the others collect. */
 enum content { POINTS, MEANS, CURVES, LATENCY, LABELS, CONTENTS };
@@ -369,7 +325,7 @@ enum status study_plots_write(const struct study_data *data, const struct latenc
             return fail(ERR_MEMORY, "no memory for the plots");
         write_content((enum content)i, &plot, latency, &labels);
         bool good = fclose(plot.out) == 0;
-        enum status status = good ? save(folder, names[i], text, size)
+        enum status status = good ? plots_save(folder, names[i], text, size)
                                   : fail(ERR_MEMORY, "no memory for the plots");
         free(text);
         TRY(status);

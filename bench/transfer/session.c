@@ -160,6 +160,11 @@ static void note_names(struct session *session, const struct safetensors *file)
                      file->path);
 }
 
+static enum status choose_scheme(const struct session *session, const char *scheme)
+{
+    return scheme && scheme[0] ? params_scheme(session->net->params, scheme) : OK;
+}
+
 static enum status open_weights(struct session *session, const struct safetensors *file,
                                 const struct weights_request *request)
 {
@@ -179,8 +184,11 @@ static enum status open_weights(struct session *session, const struct safetensor
         TRY(build(session, theirs, request->height, size));
     }
     session->norm = session->metadata.norm;
-    TRY(session_init_weights(session, request->scheme, request->seed));
-    TRY(weights_load(session->net->params, file, &request->rules, &session->loaded));
+    struct weights_rules rules = request->rules;
+    rules.draw = true;
+    rules.seed = request->seed;
+    TRY(choose_scheme(session, request->scheme));
+    TRY(weights_load(session->net->params, file, &rules, &session->loaded));
     note_metadata(session, file);
     note_names(session, file);
     note_head(session, file, theirs, request->rules.new_head);
@@ -201,8 +209,7 @@ enum status session_open_weights(struct session *session, const struct weights_r
 
 enum status session_init_weights(struct session *session, const char *scheme, uint64_t seed)
 {
-    if (scheme && scheme[0])
-        TRY(params_scheme(session->net->params, scheme));
+    TRY(choose_scheme(session, scheme));
     params_init(session->net->params, seed);
     return OK;
 }

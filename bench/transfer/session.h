@@ -18,6 +18,8 @@ struct session {
     struct model_spec model;
     struct net *net;
     bool compose;              /* primitives only, no fused operations; set before opening a net */
+    bool drop_weights;         /* one inference program alone will read the weights: it may give back
+                                  what it packs (program.h); set before opening one */
     struct net *lowered;       /* as it is trained */
     struct net *inference;     /* as it is evaluated: more can be fused */
     struct normalisation norm; /* used on every image of this session */
@@ -36,8 +38,8 @@ enum status session_open_data(struct session *session, const char *data, uint64_
 enum status session_open_net(struct session *session, const char *model, const char *attention,
                              int classes, int size);
 
-/* As session_open_net, then fresh values by scheme and seed, then the file's over them, strictly
- * under `rules`: what the rules let the file lack (a new head, inserted attention) stays fresh.
+/* As session_open_net, then the file's values, and fresh ones by scheme and seed where it has none,
+ * strictly under `rules`: what the rules let the file lack (a new head, inserted attention) stays fresh.
  * The number of classes comes from the file unless rules->new_head (then `classes`); input size
  * (unless `size` is given), mean and deviation from its metadata, else torchvision's. The notes say
  * so, and what was done to the names, and that a head is new. */

@@ -3,6 +3,7 @@
  * done for one network in one shape is in latency_group.c. */
 #include "bench/verbs/latency_work.h"
 
+#include "bench/report/latency_plots.h"
 #include "bench/study/store.h"
 #include "bench/verbs/verbs.h"
 #include "impls/base/threads.h"
@@ -14,7 +15,7 @@
 #define VERB "latency"
 
 enum { KEY_INPUT = 1000, KEY_CLASSES, KEY_TRAIN, KEY_NO_FUSE, KEY_SAMPLES, KEY_SECONDS, KEY_FORMAT,
-       KEY_SEED, KEY_STORE, KEY_STUDY, KEY_PROBE, KEY_LAYERS, KEY_KINDS };
+       KEY_SEED, KEY_STORE, KEY_STUDY, KEY_PROBE, KEY_LAYERS, KEY_KINDS, KEY_PLOTS };
 
 static const struct argp_option options[] = {
     {"model", 'm', "MODEL,...", 0, "networks and their options (resnet50); width=F is one", 0},
@@ -34,6 +35,8 @@ static const struct argp_option options[] = {
     {"per-layer", KEY_LAYERS, NULL, 0, "time every layer inside the network as well, beside the "
      "machine's peak; csv then has the layers alone", 0},
     {"per-kind", KEY_KINDS, NULL, 0, "the same, but only summed by kind of layer", 0},
+    {"plots", KEY_PLOTS, "FOLDER", 0, "draw there how time grows with the lists given for batch, "
+     "input, threads and width, and with --per-layer the layers under the machine's roofs", 0},
     {"format", KEY_FORMAT, "text|json|csv|md", 0, "how to print", 0},
     {"seed", KEY_SEED, "N", 0, "of weights, inputs, order and resampling (1)", 0},
     {"store", KEY_STORE, "FILE", 0, "add the rows to this results store, with --study", 0},
@@ -95,6 +98,9 @@ static enum status parse_option(struct latency_settings *s, int key, char *value
         return OK;
     case KEY_KINDS:
         s->per_kind = true;
+        return OK;
+    case KEY_PLOTS:
+        s->plots = value;
         return OK;
     case KEY_FORMAT:
         return table_format_parse(value, &s->format);
@@ -182,7 +188,7 @@ static void finish_tables(struct latency_work *work)
 {
     const struct latency_settings *s = work->settings;
     struct latency_tables *t = &work->tables;
-    table_note(t->rows, "load (building, drawing weights, compiling), first call and peak memory are "
+    table_note(t->rows, "load (building, drawing weights, compiling), first call and memory are "
                         "those of a fresh process that runs only this row.");
     table_note(t->costs, "ratios are formed within a round; interval: bootstrap over rounds.");
     latency_layers_notes(t);
@@ -210,6 +216,23 @@ static enum status store_rows_of(const struct latency_work *work, struct store *
         free(text);
     }
     json_decref(rows);
+    return status;
+}
+
+static enum status draw_plots(const struct latency_work *work)
+{
+    const struct latency_tables *t = &work->tables;
+    bool drawn;
+    char note[1200];
+    json_t *rows = table_rows_json(t->rows), *layers = table_rows_json(t->layers);
+    const struct latency_plots_data data = {rows, layers, t->peaks};
+    enum status status = rows && layers
+                             ? latency_plots(&data, work->settings->plots, &drawn, note, sizeof note)
+                             : fail(ERR_MEMORY, "no memory for the plots");
+    json_decref(rows);
+    json_decref(layers);
+    if (status == OK && !drawn)
+        fprintf(stderr, "cbam-bench " VERB ": %s\n", note);
     return status;
 }
 
@@ -258,7 +281,8 @@ static enum status run_all(struct latency_work *work)
     for (int t = 0; t < s->thread_count; t++)
         TRY(run_threads(work, s->threads[t]));
     finish_tables(work);
-    return write_tables(work);
+    TRY(write_tables(work));
+    return s->plots ? draw_plots(work) : OK;
 }
 
 /* The store is opened before the work: a wrong path is found at once. */
@@ -288,6 +312,7 @@ static enum status probe(const struct latency_settings *s)
     shape.threads = s->threads[0];
     shape.input_h = s->sizes[0].h;
     shape.input_w = s->sizes[0].w;
+    shape.drop_weights = true;
     TRY(threads_set(shape.threads));
     return latency_probe_here(s->models.items[0], s->attentions.items[0], s->impls[0], &shape);
 }

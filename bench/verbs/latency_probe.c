@@ -21,8 +21,9 @@ extern char **environ;
 
 static enum status write_probe(const struct latency_probe *probe)
 {
-    json_t *json = json_pack("{s:f,s:f,s:f}", "load_ms", probe->load_ms, "first_ms",
-                             probe->first_ms, "peak_rss_mb", probe->peak_rss_mb);
+    json_t *json = json_pack("{s:f,s:f,s:f,s:f}", "load_ms", probe->load_ms, "first_ms",
+                             probe->first_ms, "peak_rss_mb", probe->peak_rss_mb, "rss_mb",
+                             probe->rss_mb);
     int failed = json_dumpf(json, stdout, JSON_COMPACT | JSON_REAL_PRECISION(17));
     json_decref(json);
     return failed || putchar('\n') == EOF || fflush(stdout) != 0
@@ -48,6 +49,7 @@ static enum status probe_network(const struct latency_network *network, const st
         status = run_first(&program, &probe.first_ms);
     probe.load_ms = network->load_ms + program.compile_ms;
     probe.peak_rss_mb = machine_peak_rss_mb();
+    probe.rss_mb = machine_rss_mb();
     latency_program_free(&program);
     return status == OK ? write_probe(&probe) : status;
 }
@@ -120,6 +122,7 @@ static enum status read_probe(const char *text, struct latency_probe *probe)
     json_t *json = json_loads(text, 0, NULL);
     probe->load_ms = json_number_value(json_object_get(json, "load_ms"));
     probe->first_ms = json_number_value(json_object_get(json, "first_ms"));
+    probe->rss_mb = json_number_value(json_object_get(json, "rss_mb"));
     probe->peak_rss_mb = json_number_value(json_object_get(json, "peak_rss_mb"));
     json_decref(json);
     return json ? OK : fail(ERR_FORMAT, "the probe wrote '%.60s' where JSON was expected", text);

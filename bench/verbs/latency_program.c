@@ -87,7 +87,8 @@ enum status latency_program_make(struct latency_program *program,
         return ERR_MEMORY;
     struct program_request request = {.impl = impl, .ctx = ctx, .net = program->net,
                                       .batch = shape->batch, .train = shape->train,
-                                      .loss = shape->train};
+                                      .loss = shape->train,
+                                      .drop_weights = shape->drop_weights};
     TRY(program_compile(&program->program, &request));
     program->compile_ms = ms_since(start);
     list_kernels(program->program, program->how, sizeof program->how);

@@ -34,6 +34,7 @@ static const struct table_column row_columns[] = {
     {.name = "first_ms", .title = "first call", .unit = "ms", .decimals = 1},
     {.name = "images_per_s", .title = "images/s", .decimals = 1},
     {.name = "peak_rss_mb", .title = "peak memory", .unit = "MiB", .decimals = 0},
+    {.name = "rss_mb", .title = "memory after", .unit = "MiB", .decimals = 0},
     {.name = "macs", .audience = TABLE_MACHINES},
     {.name = "params", .audience = TABLE_MACHINES},
     {.name = "base", .audience = TABLE_MACHINES},
@@ -168,6 +169,8 @@ static void add_times(struct table *table, const struct latency_entry *entry,
                                                 series->wall_seconds);
     if (entry->probe.peak_rss_mb > 0)
         table_number(table, "peak_rss_mb", entry->probe.peak_rss_mb);
+    if (entry->probe.rss_mb > 0)
+        table_number(table, "rss_mb", entry->probe.rss_mb);
     table_bool(table, "steady", series->steady);
     if (series->wall_seconds > 0)
         table_number(table, "cpu_per_wall", series->cpu_seconds / series->wall_seconds);

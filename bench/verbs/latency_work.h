@@ -17,6 +17,7 @@ struct latency_shape {
     int input_h, input_w; /* 0: the network's own size */
     int classes;
     bool train;
+    bool drop_weights;    /* give back what is packed: in a process with one program only */
     bool compose;         /* primitive operations only, nothing fused */
     uint64_t seed;        /* of weights, inputs, labels and the order within a round */
 };
@@ -27,7 +28,7 @@ struct latency_size {
 
 /* The command line. */
 struct latency_settings {
-    const char *model, *attention, *impl, *store, *study;
+    const char *model, *attention, *impl, *store, *study, *plots;
     struct option_list models, attentions;
     const struct impl *impls[OPTION_IMPLS];
     int impl_count;
@@ -116,7 +117,9 @@ void latency_answer_free(struct latency_answer *answer);
 struct latency_probe {
     double load_ms;     /* building, drawing weights, compiling */
     double first_ms;    /* the first call */
-    double peak_rss_mb; /* most memory resident; negative when unknown */
+    double peak_rss_mb; /* most memory resident until then; negative when unknown */
+    double rss_mb;      /* memory resident after the first call, in inference without the weights
+                           in their own order where they were packed */
 };
 
 /* Measures in this process, which must be a fresh one; writes one line of JSON to stdout. */

@@ -19,6 +19,11 @@ static const struct table_column columns[] = {
     {.name = "p90_ms", .title = "p90", .unit = "ms", .decimals = 4},
     {.name = "gflops", .title = "GFLOP/s", .decimals = -4},
     {.name = "gbs", .title = "GB/s", .decimals = -4},
+    {.name = "macs", .audience = TABLE_MACHINES},
+    {.name = "flops", .audience = TABLE_MACHINES},
+    {.name = "bytes", .audience = TABLE_MACHINES},
+    {.name = "bound_ms", .title = "bound", .unit = "ms", .decimals = 4},
+    {.name = "of_bound", .title = "of the bound", .unit = "%", .decimals = 0},
     {.name = "check"},
     {.name = "check_error", .audience = TABLE_MACHINES},
     {.name = "checked", .title = "how it was checked"},
@@ -36,7 +41,8 @@ static const struct table_column columns[] = {
 /* Columns that people would see empty, or that would crowd out the times. */
 static void hide_columns(struct table *table, const struct layers_settings *settings)
 {
-    static const char *const times[] = {"n", "median_ms", "min_ms", "p90_ms", "gflops", "gbs"};
+    static const char *const times[] = {"n", "median_ms", "min_ms", "p90_ms", "gflops", "gbs",
+                                        "bound_ms", "of_bound"};
     bool named = false;
     for (int i = 0; i < settings->cases.count; i++)
         named |= settings->cases.info[i].name[0] != '\0';
@@ -106,15 +112,23 @@ static void add_p90(const struct layers_work *work, const struct sample_summary 
         table_missing(work->table, "p90_ms", note);
 }
 
-/* Rates at the median. */
-static void add_rates(struct table *table, const struct layers_case *c, double median)
+/* Rates at the median, and what the machine could do at most. */
+static void add_rates(const struct layers_work *work, const struct layers_case *c, double median)
 {
-    double macs = layer_pass_macs(c->desc, c->pass);
+    struct table *table = work->table;
+    double macs = layer_pass_macs(c->desc, c->pass), flops = layer_pass_flops(c->desc, c->pass);
+    double bytes = layer_pass_bytes(c->desc, c->pass);
+    double bound = peak_bound_ms(&work->peak, flops, bytes);
+    table_number(table, "macs", macs);
+    table_number(table, "flops", flops);
+    table_number(table, "bytes", bytes);
+    table_number(table, "bound_ms", bound);
     if (median <= 0)
         return;
     if (macs > 0)
         table_number(table, "gflops", 2e-6 * macs / median);
-    table_number(table, "gbs", 1e-6 * layer_pass_bytes(c->desc, c->pass) / median);
+    table_number(table, "gbs", 1e-6 * bytes / median);
+    table_number(table, "of_bound", 100 * bound / median);
 }
 
 static enum status add_times(struct layers_work *work, const struct layers_case *c,
@@ -131,7 +145,7 @@ static enum status add_times(struct layers_work *work, const struct layers_case 
     }
     table_number(table, "min_ms", summary.min);
     add_p90(work, &summary);
-    add_rates(table, c, summary.median);
+    add_rates(work, c, summary.median);
     table_number(table, "repeats", series->repeats);
     table_bool(table, "steady", series->steady);
     if (series->wall_seconds > 0)

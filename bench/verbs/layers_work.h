@@ -5,6 +5,7 @@
 
 #include "bench/measure/case_list.h"
 #include "bench/measure/layer_check.h"
+#include "bench/measure/peak.h"
 #include "bench/measure/sample.h"
 #include "bench/report/table.h"
 #include "bench/verbs/options.h"
@@ -36,6 +37,7 @@ struct layers_work {
     struct table *table;
     struct layers_opened opened[OPTION_IMPLS];
     int opened_count, threads;
+    struct peak peak; /* of the machine with these threads; zeros where nothing is timed */
     int rows, faults; /* faults: rows that were not found right */
     double memory_mb; /* of the machine; 0: unknown */
 };

@@ -86,9 +86,11 @@ enum status network_options_open(struct network_options *options, struct session
 {
     if (!options->request.weights)
         return fail(ERR_USAGE, "--weights FILE is needed");
-    options->request.rules = (struct weights_rules){options->missing, options->unexpected, false};
+    options->request.rules = (struct weights_rules){.allow_missing = options->missing,
+                                                   .allow_unexpected = options->unexpected};
     TRY(session_open_impl(session, options->impl, options->threads));
     session->compose = options->compose;
+    session->drop_weights = true;
     return session_open_weights(session, &options->request);
 }
 

@@ -1,5 +1,6 @@
 /* `predict`: the classes of pictures, or the logits of tensors given as .npy, float32 N,C,H,W as
  * PyTorch has it, used as given; and what the attention gates did. */
+#include "bench/measure/machine.h"
 #include "bench/net/atomic_file.h"
 #include "bench/verbs/gate_dump.h"
 #include "bench/verbs/network_options.h"
@@ -37,6 +38,7 @@ struct work {
     int *done;       /* numbers of the images predicted so far */
     int done_count;
     float *logits;   /* of these */
+    double rss_mb, peak_rss_mb; /* after the last batch, and at most so far */
 };
 
 static const struct argp_option keys[] = {
@@ -108,7 +110,8 @@ static enum status open_program(struct work *work)
         gate_dump_outputs(&work->dump, outputs + 1);
     struct program_request request = {.impl = work->session.impl, .ctx = work->session.ctx,
                                       .net = net, .batch = work->batch, .outputs = outputs,
-                                      .output_count = count};
+                                      .output_count = count,
+                                      .drop_weights = work->session.drop_weights};
     enum status status = program_compile(&work->program, &request);
     free(outputs);
     return status;
@@ -185,6 +188,8 @@ static enum status predict_all(struct work *work)
         TRY(program_forward(work->program));
         TRY(take_results(work, n));
     }
+    work->rss_mb = machine_rss_mb();
+    work->peak_rss_mb = machine_peak_rss_mb();
     return OK;
 }
 
@@ -221,6 +226,8 @@ static enum status print_table(const struct work *work)
     table_meta(work->table, "model", json_string(work->session.model.text));
     table_meta(work->table, "attention", json_string(work->session.model.attention.text));
     table_meta(work->table, "impl", json_string(work->session.impl->name));
+    table_meta(work->table, "rss_mb", json_real(work->rss_mb));
+    table_meta(work->table, "peak_rss_mb", json_real(work->peak_rss_mb));
     return table_write(work->table, work->o->format, stdout);
 }
 
@@ -240,8 +247,9 @@ static enum status report(const struct work *work)
         TRY(write_gates(work));
     network_options_say(&work->o->network, &work->session);
     if (work->inputs.is_npy && work->o->output) {
-        fprintf(stderr, "%d images, %d classes, %s -> %s\n", shape[0], shape[1],
-                work->session.impl->name, work->o->output);
+        fprintf(stderr, "%d images, %d classes, %s -> %s (memory: %.0f MiB, at most %.0f)\n",
+                shape[0], shape[1], work->session.impl->name, work->o->output, work->rss_mb,
+                work->peak_rss_mb);
         return OK;
     }
     return print_table(work);

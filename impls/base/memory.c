@@ -3,8 +3,11 @@
 
 #include "impls/base/status.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 size_t memory_round(size_t bytes)
 {
@@ -29,4 +32,15 @@ void *memory_alloc(size_t bytes)
 void memory_free(void *block)
 {
     free(block);
+}
+
+/* Only whole pages: others may lie at both ends of a block. Where the system refuses, the memory
+ * simply stays. */
+void memory_discard(void *block, size_t bytes)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t start = ((uintptr_t)block + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)block + bytes) / page * page;
+    if (block && end > start)
+        madvise((void *)start, end - start, MADV_DONTNEED);
 }

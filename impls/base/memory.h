@@ -13,6 +13,10 @@ enum { MEMORY_ALIGN = 64 };
 void *memory_alloc(size_t bytes);
 void memory_free(void *block); /* NULL is allowed */
 
+/* Gives the pages of a block of `bytes` back to the system before the block is freed: what it held
+ * is lost, and no memory is resident for it until it is written again. */
+void memory_discard(void *block, size_t bytes);
+
 /* `bytes` rounded up to a multiple of MEMORY_ALIGN. */
 size_t memory_round(size_t bytes);
 

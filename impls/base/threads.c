@@ -11,6 +11,8 @@
 #include <xmmintrin.h>
 #endif
 
+enum { WORTH_THREADS = 1 << 15 };
+
 static int current;
 
 /* The policy: spin briefly, then sleep. Long spinning multiplies the time by ten as soon as
@@ -87,6 +89,11 @@ enum status threads_set(int n)
     flush_denormals();
     flush_denormals();
     return OK;
+}
+
+int threads_worth(size_t operations)
+{
+    return operations >= WORTH_THREADS;
 }
 
 int threads_get(void)

@@ -6,6 +6,8 @@
 
 #include "impls/base/status.h"
 
+#include <stddef.h>
+
 /* To be called first in main(), before any parallel region: libgomp reads its environment when it
  * is loaded, so the waiting policy can only be set by running the program anew. Sets
  * GOMP_SPINCOUNT and OMP_DYNAMIC where the user has not, then executes itself once more with the
@@ -15,6 +17,11 @@ void threads_startup(char *const argv[]);
 /* Sets the number of threads of every implementation, 1 <= n <= threads_available(), and
  * flush-to-zero and denormals-are-zero in each of them. ERR_USAGE when n is out of range. */
 enum status threads_set(int n);
+
+/* Whether so many additions, or as simple operations on floats, are worth a parallel region: starting
+ * and ending one takes about as long as some ten thousand of them, far longer when its threads have
+ * gone to sleep or other work has their cores. For an `if` clause: small maps stay on one thread. */
+int threads_worth(size_t operations);
 
 int threads_get(void);       /* as set; threads_available() before the first threads_set() */
 int threads_available(void); /* processors this process may run on: affinity and cgroup quota */

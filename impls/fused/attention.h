@@ -91,7 +91,7 @@ struct fused_job {
 
 struct fused_job fused_job_of(const struct op_plan *plan, const struct op_args *args);
 
-/* Threads to run the call with: the plan's, unless fewer are allowed now. */
+/* Threads to run the call with: the plan's, unless fewer are allowed now; one for small maps. */
 int fused_job_threads(const struct fused_job *job);
 
 /* The threads that work on one image: all of them where there are fewer images than threads, else

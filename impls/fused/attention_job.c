@@ -1,6 +1,7 @@
 /* Addresses and shares of one call: see attention.h. Computes no attention. */
 #include "impls/fused/attention.h"
 
+#include "impls/base/threads.h"
 #include "impls/ops.h"
 
 #include <math.h>
@@ -32,6 +33,8 @@ struct fused_job fused_job_of(const struct op_plan *plan, const struct op_args *
 int fused_job_threads(const struct fused_job *job)
 {
     const int most = omp_get_max_threads();
+    if (!threads_worth((size_t)job->n * (size_t)job->pixels * (size_t)job->c))
+        return 1;
     return job->site->threads < most ? job->site->threads : most;
 }
 

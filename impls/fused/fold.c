@@ -25,6 +25,11 @@ bool fold_has_bias(const struct op_desc *d)
     return d->conv.bias || d->conv.with_bn;
 }
 
+unsigned fold_packed(const struct op_desc *d, bool weight_packed)
+{
+    return d->conv.with_bn ? (1u << PARAMS) - 1 : weight_packed;
+}
+
 enum status fold_make(struct fold *fold, const struct op_desc *d, bool keep)
 {
     *fold = (struct fold){0};

@@ -29,6 +29,10 @@ size_t fold_area(const struct fold *fold, const struct op_desc *d);
 struct op_args fold_use(struct fold *fold, const struct op_desc *d, const struct op_args *args,
                         void *area);
 
+/* op_plan's `packed` of a fused convolution: `weight_packed` tells whether its kernel packs the
+ * weight that it is given. What is folded is never read again. */
+unsigned fold_packed(const struct op_desc *d, bool weight_packed);
+
 /* Whether the folded convolution has a bias. */
 bool fold_has_bias(const struct op_desc *d);
 

@@ -5,8 +5,10 @@
 #include "impls/naive/naive.h"
 
 #include "impls/base/memory.h"
+#include "impls/base/threads.h"
 #include "impls/naive/columns.h"
 #include "impls/naive/loops.h"
+#include "impls/ops.h"
 
 #include <math.h>
 
@@ -130,7 +132,7 @@ static enum status forward(const struct op_plan *plan, const struct op_args *arg
     for (int i = 0; i < c; i++)
         scale[i] = s.inverse[i] * args->param[0]->data[i];
     const float *mean = s.mean, *rest = s.rest, *shift = args->param[1]->data;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(tensor_count(&args->dst)))
     for (size_t p = 0; p < naive_pixels(&args->dst); p++) {
         const float *x = naive_pixel(&args->src[0], p);
         float *y = naive_pixel(&args->dst, p);
@@ -146,7 +148,7 @@ static void backward_constant(const struct op_args *args, const float *scale)
 {
     const int c = args->diff_dst.c;
     const bool add = args->add_diff_src & 1;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(tensor_count(&args->diff_dst)))
     for (size_t p = 0; p < naive_pixels(&args->diff_dst); p++) {
         const float *dy = naive_pixel(&args->diff_dst, p);
         float *dx = naive_pixel(&args->diff_src[0], p);
@@ -162,7 +164,7 @@ static void backward_batch(const struct op_args *args, struct statistics s, stru
 {
     const int c = args->diff_dst.c;
     const bool add = args->add_diff_src & 1;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(tensor_count(&args->diff_dst)))
     for (size_t p = 0; p < naive_pixels(&args->diff_dst); p++) {
         const float *x = naive_pixel(&args->src[0], p);
         const float *dy = naive_pixel(&args->diff_dst, p);

@@ -37,6 +37,12 @@ void naive_chunk_fill(const struct naive_walk *walk, int taps, int index, int co
     }
 }
 
+size_t naive_walk_work(const struct naive_walk *walk, const struct naive_shape *shape)
+{
+    return (size_t)walk->pixels * (size_t)shape->groups * (size_t)shape->taps *
+           (size_t)shape->depth * (size_t)shape->width;
+}
+
 int naive_walk_threads(const struct naive_walk *walk)
 {
     int most = omp_get_max_threads();

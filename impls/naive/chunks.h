@@ -16,6 +16,9 @@ int naive_chunk_count(const struct naive_walk *walk);
 void naive_chunk_fill(const struct naive_walk *walk, int taps, int index, int count,
                       struct naive_chunk *chunk);
 
+/* Multiply-accumulates of a walk. */
+size_t naive_walk_work(const struct naive_walk *walk, const struct naive_shape *shape);
+
 /* Threads to run the walk with. */
 int naive_walk_threads(const struct naive_walk *walk);
 

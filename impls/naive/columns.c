@@ -1,7 +1,9 @@
 /* Sums over pixels: see columns.h. Knows no operation. */
 #include "impls/naive/columns.h"
 
+#include "impls/base/threads.h"
 #include "impls/naive/loops.h"
+#include "impls/ops.h"
 
 #include <string.h>
 
@@ -80,7 +82,7 @@ const double *naive_columns_sum(const struct naive_columns *job, void *scratch)
 {
     const struct cut cut = cut_of(job->a, job->per_sample);
     double *sums = scratch, *parts = sums + cut.groups * cut.c;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(tensor_count(job->a)))
     for (size_t task = 0; task < cut.groups * cut.slices; task++) {
         size_t start = task / cut.slices * cut.pixels, slice = task % cut.slices;
         sum_pixels(job, start + cut.pixels * slice / cut.slices,

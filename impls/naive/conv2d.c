@@ -173,6 +173,7 @@ static enum status plan_conv(struct impl_ctx *ctx, struct op_plan *plan)
     if (!conv)
         return fail(ERR_MEMORY, "naive conv2d: out of memory");
     plan->priv = conv;
+    plan->packed = 1;
     conv->threads = threads_get();
     set_shapes(d, conv);
     enum status status = allocate(d, conv);

@@ -3,6 +3,7 @@
  * place. */
 #include "impls/naive/naive.h"
 
+#include "impls/base/threads.h"
 #include "impls/naive/columns.h"
 #include "impls/naive/loops.h"
 
@@ -15,7 +16,7 @@ static void map_rows(const struct tensor *src, const struct tensor *dst, row_ker
 {
     const struct tensor *list[] = {src, dst};
     const struct naive_rows rows = naive_rows_of(list, 2);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(rows.total))
     for (size_t r = 0; r < rows.count; r++)
         kernel(naive_row(&rows, src, r), naive_row(&rows, dst, r), naive_row_width(&rows, r));
 }
@@ -29,7 +30,7 @@ static void map_diff(const struct op_args *args, diff_kernel *kernel)
     const struct tensor *list[] = {y, dy, dx};
     const struct naive_rows rows = naive_rows_of(list, 3);
     const bool add = args->add_diff_src & 1;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(rows.total))
     for (size_t r = 0; r < rows.count; r++)
         kernel(naive_row(&rows, y, r), naive_row(&rows, dy, r), naive_row(&rows, dx, r),
                naive_row_width(&rows, r), add);
@@ -40,7 +41,7 @@ static void scale_rows(const struct tensor *src, const struct tensor *dst, float
 {
     const struct tensor *list[] = {src, dst};
     const struct naive_rows rows = naive_rows_of(list, 2);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(rows.total))
     for (size_t r = 0; r < rows.count; r++) {
         const float *from = naive_row(&rows, src, r);
         float *to = naive_row(&rows, dst, r);
@@ -180,7 +181,7 @@ static enum status add_forward(const struct op_plan *plan, const struct op_args 
     const float a = plan->desc.add.a, b = plan->desc.add.b;
     const struct tensor *list[] = {&args->src[0], &args->src[1], &args->dst};
     const struct naive_rows rows = naive_rows_of(list, 3);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(rows.total))
     for (size_t r = 0; r < rows.count; r++) {
         const float *x = naive_row(&rows, list[0], r), *z = naive_row(&rows, list[1], r);
         float *y = naive_row(&rows, list[2], r);

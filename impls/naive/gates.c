@@ -1,8 +1,10 @@
 /* The two gates of an attention module: a map times one factor per channel, or per pixel. */
 #include "impls/naive/naive.h"
 
+#include "impls/base/threads.h"
 #include "impls/naive/columns.h"
 #include "impls/naive/loops.h"
+#include "impls/ops.h"
 
 /* to = from * gate of the channel (+ to when add). */
 static void multiply_channels(const struct tensor *src, const struct tensor *gate,
@@ -10,7 +12,7 @@ static void multiply_channels(const struct tensor *src, const struct tensor *gat
 {
     const size_t hw = (size_t)dst->h * (size_t)dst->w;
     const int c = dst->c;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(tensor_count(dst)))
     for (size_t p = 0; p < naive_pixels(dst); p++) {
         const float *x = naive_pixel(src, p), *g = naive_pixel(gate, p / hw);
         float *y = naive_pixel(dst, p);
@@ -71,7 +73,7 @@ static void multiply_pixels(const struct tensor *src, const struct tensor *gate,
                             const struct tensor *dst, bool add)
 {
     const int c = dst->c;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(tensor_count(dst)))
     for (size_t p = 0; p < naive_pixels(dst); p++) {
         const float *x = naive_pixel(src, p), g = *naive_pixel(gate, p);
         float *y = naive_pixel(dst, p);
@@ -108,7 +110,7 @@ static float dot(const float *a, const float *b, int c)
 static void spatial_gate_diff(const struct op_args *args)
 {
     const bool add = args->add_diff_src & 2;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(tensor_count(&args->diff_dst)))
     for (size_t p = 0; p < naive_pixels(&args->diff_dst); p++) {
         float *to = naive_pixel(&args->diff_src[1], p);
         float sum = dot(naive_pixel(&args->diff_dst, p), naive_pixel(&args->src[0], p),

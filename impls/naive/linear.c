@@ -85,6 +85,7 @@ static enum status plan_linear(struct impl_ctx *ctx, struct op_plan *plan)
     if (!linear)
         return fail(ERR_MEMORY, "naive linear: out of memory");
     plan->priv = linear;
+    plan->packed = 1;
     linear->threads = threads_get();
     set_shapes(d, linear);
     enum status status = allocate(d, linear);

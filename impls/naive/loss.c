@@ -2,6 +2,7 @@
  * a loss is a single number that people compare in its last digits. */
 #include "impls/naive/naive.h"
 
+#include "impls/base/threads.h"
 #include "impls/naive/loops.h"
 #include "impls/ops.h"
 
@@ -64,7 +65,7 @@ static enum status forward(const struct op_plan *plan, const struct op_args *arg
     const int classes = class_count(&plan->desc);
     float *save = plan->desc.train ? args->save : NULL;
     TRY(check_labels(&plan->desc, args->labels));
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(8 * tensor_count(&args->src[0])))
     for (int n = 0; n < args->src[0].n; n++) {
         size_t start = (size_t)n * (size_t)classes;
         *naive_pixel(&args->dst, (size_t)n) =
@@ -83,7 +84,7 @@ static enum status backward(const struct op_plan *plan, const struct op_args *ar
     TRY(check_labels(&plan->desc, args->labels));
     if (!(plan->desc.want_diff_src & 1))
         return OK;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(8 * tensor_count(&args->src[0])))
     for (int n = 0; n < args->src[0].n; n++) {
         const float g = *naive_pixel(&args->diff_dst, (size_t)n);
         const float *p = (const float *)args->save + (size_t)n * (size_t)classes;

@@ -2,6 +2,7 @@
 #include "impls/naive/chunks.h"
 
 #include "impls/base/memory.h"
+#include "impls/base/threads.h"
 
 #include <omp.h>
 
@@ -163,7 +164,8 @@ void naive_outer_run(const struct naive_walk *walk, const struct naive_outer *ou
     const struct naive_shape *shape = &outer->shape;
     const size_t table = naive_chunk_bytes(shape->taps);
     const int slices = slice_count(shape), chunks = naive_chunk_count(walk);
-#pragma omp parallel num_threads(naive_walk_threads(walk))
+#pragma omp parallel num_threads(naive_walk_threads(walk)) \
+    if (threads_worth(naive_walk_work(walk, shape)))
     {
         char *area = (char *)walk->scratch
                      + (size_t)omp_get_thread_num() * (table + diff_bytes(shape));

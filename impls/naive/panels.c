@@ -2,6 +2,7 @@
 #include "impls/naive/panels.h"
 
 #include "impls/base/memory.h"
+#include "impls/base/threads.h"
 
 static int blocks_per_group(const struct naive_shape *shape)
 {
@@ -55,7 +56,7 @@ void naive_packed_update(struct naive_packed *packed, const struct param *param)
         && packed->version == param->version)
         return;
     size_t step = naive_shape_block_floats(&packed->shape);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(naive_shape_floats(&packed->shape)))
     for (int block = 0; block < naive_shape_blocks(&packed->shape); block++) {
         int columns;
         size_t start = block_start(&packed->shape, &packed->order, block, &columns);
@@ -84,7 +85,7 @@ void naive_panels_unpack(const float *panels, const struct naive_shape *shape,
                          const struct naive_order *order, float *grad, bool add)
 {
     size_t step = naive_shape_block_floats(shape);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(naive_shape_floats(shape)))
     for (int block = 0; block < naive_shape_blocks(shape); block++) {
         int columns;
         size_t start = block_start(shape, order, block, &columns);

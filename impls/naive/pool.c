@@ -2,6 +2,7 @@
  * source; the three differ in the rectangle and in what is done with it. */
 #include "impls/naive/naive.h"
 
+#include "impls/base/threads.h"
 #include "impls/naive/loops.h"
 #include "impls/ops.h"
 
@@ -110,7 +111,7 @@ static enum status max_plan(struct impl_ctx *ctx, struct op_plan *plan)
 static enum status max_forward(const struct op_plan *plan, const struct op_args *args)
 {
     int32_t *save = plan->desc.train ? args->save : NULL;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(tensor_count(&args->src[0])))
     for (size_t p = 0; p < naive_pixels(&args->dst); p++) {
         struct place at = place_of(&args->dst, p);
         max_window(&args->src[0], at.n, window_at(&plan->desc, at.y, at.x),
@@ -163,7 +164,7 @@ static enum status max_backward(const struct op_plan *plan, const struct op_args
     const struct tensor *dx = &args->diff_src[0];
     if (!(plan->desc.want_diff_src & 1))
         return OK;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(tensor_count(dx)))
     for (size_t task = 0; task < share_count(dx); task++) {
         struct share s = share_at(dx, task);
         if (!(args->add_diff_src & 1))
@@ -199,7 +200,8 @@ static void mean_window(const struct tensor *src, int n, struct window win, int 
 static enum status average_forward(const struct op_plan *plan, const struct op_args *args)
 {
     const struct tensor *dst = &args->dst;
-#pragma omp parallel for schedule(static) collapse(2)
+#pragma omp parallel for schedule(static) collapse(2) \
+    if (threads_worth(tensor_count(&args->src[0])))
     for (size_t p = 0; p < naive_pixels(dst); p++)
         for (int first = 0; first < dst->c; first += NAIVE_LINE) {
             struct place at = place_of(dst, p);
@@ -230,7 +232,7 @@ static enum status average_backward(const struct op_plan *plan, const struct op_
     const struct tensor *dx = &args->diff_src[0];
     if (!(plan->desc.want_diff_src & 1))
         return OK;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(tensor_count(dx)))
     for (size_t task = 0; task < share_count(dx); task++) {
         struct share s = share_at(dx, task);
         if (!(args->add_diff_src & 1))

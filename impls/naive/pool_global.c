@@ -2,6 +2,7 @@
  * maximum is the first of equals; a NaN is larger than every number, and the first NaN wins. */
 #include "impls/naive/naive.h"
 
+#include "impls/base/threads.h"
 #include "impls/naive/loops.h"
 #include "impls/ops.h"
 
@@ -57,7 +58,8 @@ static enum status hw_forward(const struct op_plan *plan, const struct op_args *
     const struct tensor *dst = &args->dst;
     const bool mean = plan->desc.pool_hw.mode == POOL_MEAN;
     int32_t *save = plan->desc.train ? args->save : NULL;
-#pragma omp parallel for schedule(static) collapse(2)
+#pragma omp parallel for schedule(static) collapse(2) \
+    if (threads_worth(tensor_count(&args->src[0])))
     for (int n = 0; n < dst->n; n++)
         for (int first = 0; first < dst->c; first += NAIVE_LINE) {
             int left = dst->c - first, channels = left < NAIVE_LINE ? left : NAIVE_LINE;
@@ -93,7 +95,7 @@ static enum status hw_backward(const struct op_plan *plan, const struct op_args 
     const int32_t *save = args->save;
     if (!(plan->desc.want_diff_src & 1))
         return OK;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(tensor_count(dx)))
     for (size_t p = 0; p < naive_pixels(dx); p++) {
         const float *g = naive_pixel(&args->diff_dst, p / hw);
         if (mean)
@@ -203,7 +205,7 @@ static enum status c_forward(const struct op_plan *plan, const struct op_args *a
 {
     const enum planes planes = plan->desc.pool_c.planes;
     int32_t *save = plan->desc.train && planes != PLANES_MEAN ? args->save : NULL;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(tensor_count(&args->src[0])))
     for (size_t p = 0; p < naive_pixels(&args->dst); p++)
         planes_of(naive_pixel(&args->src[0], p), args->src[0].c, planes,
                   naive_pixel(&args->dst, p), save ? save + p : NULL);
@@ -240,7 +242,7 @@ static enum status c_backward(const struct op_plan *plan, const struct op_args *
     const int32_t *save = args->save;
     if (!(plan->desc.want_diff_src & 1))
         return OK;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(tensor_count(dx)))
     for (size_t p = 0; p < naive_pixels(dx); p++) {
         const struct split g = split_planes(naive_pixel(&args->diff_dst, p), planes);
         const float each = g.mean / (float)dx->c;

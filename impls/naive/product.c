@@ -1,6 +1,8 @@
 /* Products of maps and weights, tile by tile: see naive_product_run() in tiles.h. */
 #include "impls/naive/chunks.h"
 
+#include "impls/base/threads.h"
+
 #include <omp.h>
 
 typedef float tile[NAIVE_ROWS][NAIVE_COLS];
@@ -129,7 +131,7 @@ void naive_product_run(const struct naive_walk *walk, const struct naive_product
     int parts = chunks < 4 * threads ? (4 * threads + chunks - 1) / chunks : 1;
     if (parts > blocks)
         parts = blocks;
-#pragma omp parallel num_threads(threads)
+#pragma omp parallel num_threads(threads) if (threads_worth(naive_walk_work(walk, shape)))
     {
         char *area = (char *)walk->scratch
                      + (size_t)omp_get_thread_num() * naive_chunk_bytes(shape->taps);

@@ -2,6 +2,7 @@
 #include "impls/naive/naive.h"
 
 #include "impls/base/random.h"
+#include "impls/base/threads.h"
 #include "impls/naive/loops.h"
 #include "impls/ops.h"
 
@@ -25,7 +26,7 @@ static void clear(float *to, int c)
 static enum status concat_forward(const struct op_plan *plan, const struct op_args *args)
 {
     const int first = plan->desc.src[0].c, second = plan->desc.src[1].c;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(tensor_count(&args->dst)))
     for (size_t p = 0; p < naive_pixels(&args->dst); p++) {
         float *to = naive_pixel(&args->dst, p);
         move(naive_pixel(&args->src[0], p), to, first, false);
@@ -38,7 +39,7 @@ static enum status concat_backward(const struct op_plan *plan, const struct op_a
 {
     const unsigned want = plan->desc.want_diff_src, add = args->add_diff_src;
     const int first = plan->desc.src[0].c, second = plan->desc.src[1].c;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(tensor_count(&args->diff_dst)))
     for (size_t p = 0; p < naive_pixels(&args->diff_dst); p++) {
         const float *from = naive_pixel(&args->diff_dst, p);
         if (want & 1)
@@ -62,7 +63,7 @@ static enum status subsample_forward(const struct op_plan *plan, const struct op
     const int stride = plan->desc.subsample.stride, before = plan->desc.subsample.before;
     const int c = plan->desc.src[0].c, after = plan->desc.subsample.after;
     const struct tensor *dst = &args->dst;
-#pragma omp parallel for schedule(static) collapse(3)
+#pragma omp parallel for schedule(static) collapse(3) if (threads_worth(tensor_count(dst)))
     for (int n = 0; n < dst->n; n++)
         for (int y = 0; y < dst->h; y++)
             for (int x = 0; x < dst->w; x++) {
@@ -81,7 +82,7 @@ static enum status subsample_backward(const struct op_plan *plan, const struct o
     const bool add = args->add_diff_src & 1;
     if (!(plan->desc.want_diff_src & 1))
         return OK;
-#pragma omp parallel for schedule(static) collapse(3)
+#pragma omp parallel for schedule(static) collapse(3) if (threads_worth(tensor_count(dx)))
     for (int n = 0; n < dx->n; n++)
         for (int y = 0; y < dx->h; y++)
             for (int x = 0; x < dx->w; x++) {
@@ -124,7 +125,7 @@ static void copy_rows(const struct tensor *src, const struct tensor *dst, bool a
     const struct naive_rows rows = naive_rows_of(list, 2);
     if (src->data == dst->data && !add)
         return;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(rows.total))
     for (size_t r = 0; r < rows.count; r++)
         move(naive_row(&rows, src, r), naive_row(&rows, dst, r), (int)naive_row_width(&rows, r),
              add);
@@ -136,7 +137,7 @@ static void mask_rows(const struct tensor *src, const struct tensor *dst, const 
 {
     const struct tensor *list[] = {src, dst};
     const struct naive_rows rows = naive_rows_of(list, 2);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(rows.total))
     for (size_t r = 0; r < rows.count; r++) {
         const float *from = naive_row(&rows, src, r);
         const uint8_t *kept = mask + r * rows.width;
@@ -150,7 +151,7 @@ static void mask_rows(const struct tensor *src, const struct tensor *dst, const 
 
 static void draw_mask(struct random_stream stream, float rate, uint8_t *mask, size_t count)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(8 * count))
     for (size_t i = 0; i < count; i++)
         mask[i] = random_uniform(stream, i) >= rate;
 }

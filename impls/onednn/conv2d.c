@@ -125,7 +125,9 @@ static enum status build(struct impl_ctx *ctx, struct op_plan *plan)
         if (!conv->taps)
             return ERR_MEMORY;
     }
-    return dnn_weighted_finish(ctx, plan, w);
+    TRY(dnn_weighted_finish(ctx, plan, w));
+    plan->packed |= !w->forward.prim; /* into taps */
+    return OK;
 }
 
 static void release(struct op_plan *plan)

@@ -4,6 +4,7 @@
 #include "impls/onednn/onednn.h"
 
 #include "impls/base/memory.h"
+#include "impls/base/threads.h"
 #include "impls/fused/fold.h"
 #include "impls/onednn/conv2d.h"
 #include "impls/onednn/direct.h"
@@ -62,6 +63,7 @@ static enum status build(struct impl_ctx *ctx, struct op_plan *plan)
     TRY(direct ? make_direct(d, act) : status);
     TRY(dnn_weighted_finish(ctx, plan, w));
     TRY(fold_make(&act->fold, d, !direct && w->forward_pack.same));
+    plan->packed = fold_packed(d, direct || !w->forward_pack.same);
     act->fold_at = memory_round(plan->scratch_bytes);
     act->direct_at = act->fold_at + fold_area(&act->fold, d);
     plan->scratch_bytes = act->direct_at + (direct && has_shortcut(d) ? map_bytes(d) : 0);
@@ -89,7 +91,7 @@ static enum status plan_conv_act(struct impl_ctx *ctx, struct op_plan *plan)
 /* What follows our own kernel; y may be x or the shortcut. */
 static void join(const float *x, const float *shortcut, bool relu, size_t count, float *y)
 {
-#pragma omp parallel for simd schedule(static)
+#pragma omp parallel for simd schedule(static) if (threads_worth(count))
     for (size_t i = 0; i < count; i++) {
         float v = shortcut ? x[i] + shortcut[i] : x[i];
         y[i] = relu && v <= 0.0f ? 0.0f : v;

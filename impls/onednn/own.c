@@ -2,26 +2,27 @@
 #include "impls/onednn/own.h"
 
 #include "impls/base/memory.h"
+#include "impls/base/threads.h"
 
 #include <string.h>
 
 void dnn_own_add(float *dst, const float *src, size_t count)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(count))
     for (size_t i = 0; i < count; i++)
         dst[i] += src[i];
 }
 
 void dnn_own_blend(float *dst, float a, const float *x, float b, const float *y, size_t count)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(count))
     for (size_t i = 0; i < count; i++)
         dst[i] = a * x[i] + b * y[i];
 }
 
 void dnn_own_scale(float *dst, float a, const float *x, bool add, size_t count)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(count))
     for (size_t i = 0; i < count; i++)
         dst[i] = add ? dst[i] + a * x[i] : a * x[i];
 }
@@ -30,7 +31,8 @@ void dnn_own_gather(float *dst, const struct tensor *src, int sh, int sw, int oh
 {
     const float *data = src->data;
     size_t c = (size_t)src->c;
-#pragma omp parallel for schedule(static) collapse(2)
+#pragma omp parallel for schedule(static) collapse(2) \
+    if (threads_worth((size_t)src->n * (size_t)oh * (size_t)ow * c))
     for (int n = 0; n < src->n; n++)
         for (int y = 0; y < oh; y++)
             for (int x = 0; x < ow; x++) {
@@ -91,7 +93,7 @@ static void run_backward(const struct dnn_gate_backward *g, size_t first, size_t
 static void sum_runs(const struct dnn_gate_backward *g, size_t runs)
 {
     size_t c = (size_t)g->c, count = (size_t)g->n * c;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(count * runs))
     for (size_t i = 0; i < count; i++) {
         const float *part = g->scratch + i / c * runs * c + i % c;
         double sum = 0;
@@ -104,7 +106,7 @@ static void sum_runs(const struct dnn_gate_backward *g, size_t runs)
 void dnn_own_channel_backward(const struct dnn_gate_backward *g)
 {
     size_t runs = runs_of(g->pixels), units = (size_t)g->n * runs, c = (size_t)g->c;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth((size_t)g->n * g->pixels * c))
     for (size_t u = 0; u < units; u++) {
         size_t image = u / runs, run = u % runs, start = image * g->pixels;
         run_backward(g, start + run * g->pixels / runs, start + (run + 1) * g->pixels / runs,
@@ -141,7 +143,7 @@ static void scale_pixel(float *dx, const float *dy, float gate, bool add, int c)
 void dnn_own_spatial_backward(const struct dnn_gate_backward *g)
 {
     size_t rows = (size_t)g->n * g->pixels, c = (size_t)g->c;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (threads_worth(rows * c))
     for (size_t p = 0; p < rows; p++) {
         if (g->dgate) {
             float sum = dot(g->dy + p * c, g->x + p * c, g->c);

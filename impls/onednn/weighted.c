@@ -73,6 +73,7 @@ enum status dnn_weighted_finish(struct impl_ctx *ctx, struct op_plan *plan,
         size_t pixels = (size_t)d->dst.n * (size_t)d->dst.h * (size_t)d->dst.w;
         w->gather_bytes = memory_round(pixels * (size_t)d->src[0].c * sizeof(float));
     }
+    plan->packed = w->forward.prim && !w->forward_pack.same;
     w->lib_scratch = largest_scratch(w);
     plan->scratch_bytes = w->lib_scratch + own_scratch(d, w);
     say_how(plan, w);

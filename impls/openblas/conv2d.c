@@ -97,6 +97,7 @@ static enum status plan_conv(struct impl_ctx *ctx, struct op_plan *plan)
         return status;
     }
     plan->priv = conv;
+    plan->packed = conv->weights.packed != NULL;
     conv->kernel->describe(conv, plan->how, sizeof plan->how);
     size_t kernel = conv->kernel->scratch(conv, &plan->desc);
     size_t bias = plan->desc.want_diff_param & 2

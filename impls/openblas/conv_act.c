@@ -59,6 +59,7 @@ static enum status plan_conv_act(struct impl_ctx *ctx, struct op_plan *plan)
         return status;
     }
     plan->priv = act;
+    plan->packed = fold_packed(&plan->desc, act->conv.weights.packed != NULL);
     act->kernel_scratch = memory_round(act->conv.kernel->scratch(&act->conv, &plan->desc));
     plan->scratch_bytes = act->kernel_scratch + fold_area(&act->fold, &plan->desc);
     describe(act, plan);

@@ -1,0 +1,260 @@
+/* The plots of `latency`: see latency_plots.h. */
+#include "bench/report/latency_plots.h"
+
+#include "bench/report/plots.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TEXT = 160, LABELS = 64 };
+
+/* What time may grow with. */
+static const struct axis {
+    const char *title;
+    const char *keys[2]; /* whose product it is */
+} axes[] = {{"images at a time", {"batch", NULL}},
+            {"pixels of an input", {"input_h", "input_w"}},
+            {"width of the network", {"width", NULL}},
+            {"threads", {"threads", NULL}}};
+
+enum { AXES = sizeof axes / sizeof axes[0] };
+
+/* Different texts in the order in which they come. */
+struct labels {
+    int count;
+    char text[LABELS][TEXT];
+};
+
+static int label_index(struct labels *labels, const char *text)
+{
+    for (int i = 0; i < labels->count; i++)
+        if (strcmp(labels->text[i], text) == 0)
+            return i;
+    if (labels->count == LABELS)
+        return LABELS - 1;
+    snprintf(labels->text[labels->count], TEXT, "%s", text);
+    return labels->count++;
+}
+
+static void put_labels(FILE *out, const char *name, const struct labels *labels)
+{
+    const char *texts[LABELS];
+    for (int i = 0; i < labels->count; i++)
+        texts[i] = labels->text[i];
+    plots_put_array(out, name, texts, labels->count);
+}
+
+static double number_of(const json_t *row, const char *key)
+{
+    const json_t *value = json_object_get(row, key);
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+static const char *text_of(const json_t *row, const char *key)
+{
+    const char *text = json_string_value(json_object_get(row, key));
+    return text ? text : "?";
+}
+
+/* ---- growth ---- */
+
+static double axis_value(const json_t *row, int axis)
+{
+    double value = number_of(row, axes[axis].keys[0]);
+    return axes[axis].keys[1] ? value * number_of(row, axes[axis].keys[1]) : value;
+}
+
+/* A row belongs to the curve over `axis` when everything else is as in the first row. */
+static bool is_on_axis(const json_t *row, const json_t *first, int axis)
+{
+    for (int k = 0; k < AXES; k++)
+        if (k != axis && axis_value(row, k) != axis_value(first, k))
+            return false;
+    return true;
+}
+
+static bool axis_varies(const json_t *rows, int axis)
+{
+    const json_t *row, *first = json_array_get(rows, 0);
+    size_t i;
+    json_array_foreach(rows, i, row)
+        if (is_on_axis(row, first, axis) && axis_value(row, axis) != axis_value(first, axis))
+            return true;
+    return false;
+}
+
+/* The model without its width: "resnet50:width=0.5:stem=small" as "resnet50:stem=small". */
+static void name_series(const json_t *row, char text[TEXT])
+{
+    const char *model = text_of(row, "model"), *width = strstr(model, ":width=");
+    const char *end = width ? strchr(width + 1, ':') : NULL;
+    size_t before = width ? (size_t)(width - model) : strlen(model);
+    snprintf(text, TEXT, "%.*s%s, %s, %s", (int)(before < 60 ? before : 60), model, end ? end : "",
+             text_of(row, "attention"), text_of(row, "impl"));
+}
+
+static void put_growth(FILE *out, const json_t *rows, int axis, int panel, struct labels *series)
+{
+    static const char *const keys[] = {"median_ms", "median_low_ms", "median_high_ms", "ratio",
+                                       "ratio_low", "ratio_high"};
+    const json_t *row, *first = json_array_get(rows, 0);
+    size_t i;
+    json_array_foreach(rows, i, row) {
+        char name[TEXT];
+        if (!is_on_axis(row, first, axis))
+            continue;
+        name_series(row, name);
+        fprintf(out, "%d %d", panel, label_index(series, name));
+        plots_put(out, axis_value(row, axis));
+        for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
+            plots_put(out, number_of(row, keys[k]));
+        fputc('\n', out);
+    }
+}
+
+/* The axes that vary get a panel each. */
+static int write_growth(FILE *out, FILE *labels, const json_t *rows)
+{
+    struct labels series = {0}, titles = {0};
+    fputs("# axis series value median_ms low high ratio ratio_low ratio_high\n", out);
+    for (int axis = 0; axis < AXES; axis++)
+        if (axis_varies(rows, axis))
+            put_growth(out, rows, axis, label_index(&titles, axes[axis].title), &series);
+    put_labels(labels, "growth_axes", &titles);
+    put_labels(labels, "growth_series", &series);
+    fputs("growth_title = ", labels);
+    const char *pass = text_of(json_array_get(rows, 0), "pass");
+    plots_put_quoted(labels, strcmp(pass, "train") == 0 ? "How the time of a training step grows"
+                                                        : "How the time of inference grows");
+    return titles.count;
+}
+
+/* ---- roofline ---- */
+
+static void name_panel(const json_t *layer, char text[TEXT])
+{
+    snprintf(text, TEXT, "%.40s, %.40s, %.16s, batch %.0f, %.16s, %.0f threads",
+             text_of(layer, "model"), text_of(layer, "attention"), text_of(layer, "impl"),
+             number_of(layer, "batch"), text_of(layer, "input"), number_of(layer, "threads"));
+}
+
+static void name_kind(const json_t *layer, char text[TEXT])
+{
+    const char *pass = text_of(layer, "pass");
+    snprintf(text, TEXT, "%.60s%s%s", text_of(layer, "kind"), strcmp(pass, "fwd") == 0 ? "" : ", ",
+             strcmp(pass, "fwd") == 0 ? "" : pass);
+}
+
+/* Layers without arithmetic are under no roof of this kind. */
+static void put_layers(FILE *out, const json_t *layers, struct labels *panels,
+                       struct labels *kinds)
+{
+    const json_t *layer;
+    size_t i;
+    fputs("# panel kind flops_per_byte gflops share_percent\n", out);
+    json_array_foreach(layers, i, layer) {
+        char panel[TEXT], kind[TEXT];
+        double flops = number_of(layer, "flops"), bytes = number_of(layer, "bytes");
+        name_panel(layer, panel);
+        name_kind(layer, kind);
+        int number = label_index(panels, panel);
+        if (!(flops > 0 && bytes > 0))
+            continue;
+        fprintf(out, "%d %d", number, label_index(kinds, kind));
+        plots_put(out, flops / bytes);
+        plots_put(out, number_of(layer, "gflops"));
+        plots_put(out, number_of(layer, "share"));
+        fputc('\n', out);
+    }
+}
+
+/* The roofs of each panel: those measured with its number of threads. */
+static void put_roofs(FILE *labels, const struct labels *panels, const json_t *layers,
+                      const json_t *peaks)
+{
+    const json_t *layer, *peak;
+    size_t i, k;
+    fprintf(labels, "array roof_gflops[%d]\narray roof_memory[%d]\narray roof_cache[%d]\n",
+            panels->count + 1, panels->count + 1, panels->count + 1);
+    json_array_foreach(layers, i, layer) {
+        char panel[TEXT];
+        name_panel(layer, panel);
+        for (int p = 0; p < panels->count; p++)
+            if (strcmp(panels->text[p], panel) == 0)
+                json_array_foreach(peaks, k, peak)
+                    if (number_of(peak, "threads") == number_of(layer, "threads"))
+                        fprintf(labels,
+                                "roof_gflops[%d] = %.9g; roof_memory[%d] = %.9g; roof_cache[%d] = "
+                                "%.9g\n", p + 1, number_of(peak, "gflops"), p + 1,
+                                number_of(peak, "memory_gbs"), p + 1, number_of(peak, "cache_gbs"));
+    }
+}
+
+static int write_roofline(FILE *out, FILE *labels, const struct latency_plots_data *data)
+{
+    struct labels panels = {0}, kinds = {0};
+    put_layers(out, data->layers, &panels, &kinds);
+    put_labels(labels, "roofline_panels", &panels);
+    put_labels(labels, "roofline_kinds", &kinds);
+    put_roofs(labels, &panels, data->layers, data->peaks);
+    return panels.count;
+}
+
+/* ---- files ---- */
+
+enum content { GROWTH, ROOFLINE, LABELS_FILE, CONTENTS };
+
+struct stream {
+    FILE *out;
+    char *text;
+    size_t size;
+};
+
+static enum status save_all(struct stream stream[CONTENTS], const char *folder)
+{
+    static const char *const names[CONTENTS] = {"growth.dat", "roofline.dat", "labels.gp"};
+    enum status status = plots_make_folders(folder);
+    for (int i = 0; i < CONTENTS; i++) {
+        bool good = stream[i].out && fclose(stream[i].out) == 0;
+        if (status == OK)
+            status = good ? plots_save(folder, names[i], stream[i].text, stream[i].size)
+                          : fail(ERR_MEMORY, "no memory for the plots");
+        free(stream[i].text);
+    }
+    return status;
+}
+
+/* *scripts: which have something to draw. */
+static enum status write_all(const struct latency_plots_data *data, const char *folder,
+                             const char *scripts[2], int *count)
+{
+    struct stream stream[CONTENTS] = {{0}};
+    bool good = true;
+    for (int i = 0; i < CONTENTS; i++) {
+        stream[i].out = open_memstream(&stream[i].text, &stream[i].size);
+        good &= stream[i].out != NULL;
+    }
+    *count = 0;
+    if (good && write_growth(stream[GROWTH].out, stream[LABELS_FILE].out, data->rows) > 0)
+        scripts[(*count)++] = "growth";
+    if (good && write_roofline(stream[ROOFLINE].out, stream[LABELS_FILE].out, data) > 0)
+        scripts[(*count)++] = "roofline";
+    return save_all(stream, folder);
+}
+
+enum status latency_plots(const struct latency_plots_data *data, const char *folder, bool *drawn,
+                          char *note, size_t size)
+{
+    char where[1024];
+    const char *scripts[2];
+    int count;
+    snprintf(where, sizeof where, "%s/data", folder);
+    TRY(write_all(data, where, scripts, &count));
+    if (count > 0)
+        return plots_draw(scripts, count, where, folder, drawn, note, size);
+    *drawn = false;
+    snprintf(note, size, "no plots were drawn: there is one batch, input, width and number of "
+             "threads alone, and no layer was timed (--per-layer)");
+    return OK;
+}
