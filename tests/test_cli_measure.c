@@ -337,7 +337,8 @@ static void test_doctor_warns(void **state)
 {
     (void)state;
     json_t *report = run_json("OPENBLAS_CORETYPE=Nehalem OPENBLAS_L2_SIZE=512 "
-                              "ONEDNN_MAX_CPU_ISA=SSE41 ONEDNN_VERBOSE=0 OMP_WAIT_POLICY=active",
+                              "ONEDNN_MAX_CPU_ISA=SSE41 ONEDNN_VERBOSE=0 OMP_WAIT_POLICY=active "
+                              "GOMP_SPINCOUNT=infinity",
                               "doctor --format json");
     if (json_object_get(report, "openblas")) {
         assert_true(warns(report, "OPENBLAS_CORETYPE=Nehalem holds OpenBLAS back"));
@@ -346,7 +347,7 @@ static void test_doctor_warns(void **state)
     if (json_object_get(report, "onednn"))
         assert_true(warns(report, "ONEDNN_MAX_CPU_ISA=SSE41"));
     assert_false(warns(report, "ONEDNN_VERBOSE"));
-    assert_true(warns(report, "OMP_WAIT_POLICY"));
+    assert_true(warns(report, "OMP_WAIT_POLICY") && warns(report, "GOMP_SPINCOUNT=infinity"));
     const json_t *environment = json_object_get(report, "environment");
     assert_string_equal(text_of(environment, "OPENBLAS_L2_SIZE"), "512");
     json_decref(report);

@@ -17,6 +17,8 @@
 
 extern char **environ;
 
+enum { LONG_SPIN = 100000 };
+
 void doctor_build(struct doctor *d)
 {
     doctor_section(d, "build");
@@ -192,6 +194,10 @@ void doctor_environment(struct doctor *d)
     if (wait && strcasecmp(wait, "active") == 0)
         doctor_warn(d, "OMP_WAIT_POLICY=%s: waiting threads keep their cores busy, which is ten "
                        "times slower as soon as anything else runs", wait);
+    const char *spin = getenv("GOMP_SPINCOUNT");
+    if (spin && (strncasecmp(spin, "inf", 3) == 0 || strtod(spin, NULL) > LONG_SPIN))
+        doctor_warn(d, "GOMP_SPINCOUNT=%.40s: threads spin so long before they sleep that they keep "
+                       "their cores from other work, and from each other", spin);
     if (getenv("OMP_PROC_BIND") || getenv("GOMP_CPU_AFFINITY"))
         doctor_warn(d, "threads are bound to cores (OMP_PROC_BIND or GOMP_CPU_AFFINITY): where "
                        "other work runs, a bound thread waits for its core");
