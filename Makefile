@@ -152,17 +152,14 @@ regress-update: $(PROGRAM) ## write the committed baselines of `regress counts` 
 plots: $(PROGRAM) ## draw the plots of the newest results again
 	$(Q)$(PROGRAM) study report --plots $(STUDY)
 
-PEERS ?=
-peers: $(PROGRAM) build/peers-side bench/peers/node_modules ## against PyTorch and ONNX Runtime (bench/peers/README.md)
-	$(Q)env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE /usr/bin/python3 bench/peers/peers.py $(PEERS)
+ROWS ?= *
+peers: build/peers/turns ## beside PyTorch and ONNX Runtime (bench/peers/README.md); ROWS=name,...
+	$(Q)/usr/bin/python3 bench/peers/peers.py --only '$(ROWS)'
 
-build/peers-side: $(B)/bench/peers/side.o $(LIBOBJ)
+build/peers/turns: $(B)/bench/peers/turns.o $(LIBOBJ)
 	@echo "  link $@"
+	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
-
-bench/peers/node_modules: bench/peers/package.json
-	$(Q)npm install --no-package-lock --ignore-scripts --prefix bench/peers
-	$(Q)touch $@
 
 PREFIX ?= /usr/local
 install: $(PROGRAM) ## install the program under PREFIX

@@ -1,305 +1,373 @@
-#!/usr/bin/env python3
-"""This program, ONNX Runtime and PyTorch on the same networks, weights and inputs, in one interleaved
-run. README.md here tells how; `make peers` runs it.
+#!/usr/bin/python3
+"""Times this program beside PyTorch and ONNX Runtime: same networks, weights and inputs, turns taken
+round by round. Writes results/reference/peers.md, .csv and .json. README.md here says how.
 
-  python3 bench/peers/peers.py [--only NAME...] [--rounds N] [--again] [--list]
-
-Each row is measured once and kept in build/peers/rows.json, so that a run that was stopped goes on
-where it was; --again measures anew. At the end results/reference/peers.md and .json are written.
+usage: make peers [ROWS=...]   or   bench/peers/peers.py [--only ROW,...] [--again] [--list]
 """
 import argparse
-import datetime
+import csv
+import fcntl
+import fnmatch
 import json
 import os
 import random
+import statistics
 import subprocess
 import sys
 import time
 
 import numpy as np
 
+from rows import all_rows
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 WORK = os.path.join(ROOT, "build", "peers")
-sys.path.insert(0, os.path.join(ROOT, "tests", "fixtures"))
-
-NETWORKS = {"resnet50": ("resnet50", "none"), "resnet50+cbam": ("resnet50", "cbam"),
-            "vgg16_bn": ("vgg16_bn", "none"), "densenet121": ("densenet121", "none")}
-PAUSE = 0.02  # seconds between two samples: whoever spins after its work has stopped by then
-
-
-def make_rows():
-    """name: network, what (infer, train, cifar), batch, pixels, threads, the implementation and
-    more options of this program, and with whom it is compared."""
-    rows = {}
-
-    def add(network, what, batch, size, rounds, impl="onednn", more="", peers=("onnx", "torch")):
-        for threads in (1, 2):
-            name = f"{network}:{what}:b{batch}:{size}:t{threads}"
-            name += "" if impl == "onednn" else f":{impl}"
-            name += f":{more.replace(' ', '=').strip('-')}" if more else ""
-            rows[name] = dict(network=network, what=what, batch=batch, size=size, threads=threads,
-                              rounds=rounds, impl=impl, more=more, peers=list(peers))
-
-    for network in NETWORKS:
-        add(network, "infer", 1, 224, 40)
-    for network in ("resnet50", "resnet50+cbam"):
-        add(network, "infer", 8, 224, 12)
-    add("resnet50", "infer", 1, 224, 30, impl="openblas", peers=("onnx",))
-    for network in ("resnet50", "resnet50+cbam", "vgg16_bn"):
-        add(network, "train", 8, 224, 7 if network != "vgg16_bn" else 4, peers=("torch",))
-    add("resnet50+cbam", "train", 128, 32, 9, peers=("torch",))
-    add("resnet20", "cifar", 128, 32, 3, peers=("torch",))
-    return rows
+RESULTS = os.path.join(ROOT, "results", "reference", "peers")
+PYTHON = "/usr/bin/python3"
+EPOCH_IMAGES = 5120
+LOGITS, LOSS, UPDATE = 1e-4, 1e-4, 2e-2
+TUNING = ("OPENBLAS_", "OMP_", "GOMP_", "ONEDNN_", "DNNL_")
 
 
-# -- the same weights and inputs for all ------------------------------------------------------
-
-def folder_of(row):
-    return os.path.join(WORK, f"{row['network']}-{row['size']}-{row['batch']}")
+def path(name):
+    return os.path.join(WORK, name)
 
 
-def prepare(row):
-    """Weights and input as every side reads them; PyTorch is imported here, in a process of its
-    own, so that it is not in the way while others are timed."""
-    if row["what"] == "cifar":
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+# -- files -----------------------------------------------------------------------------------
+
+def prepare_modules():
+    """npm's package, of the pinned version, into the ignored build folder."""
+    if os.path.exists(path("node_modules/onnxruntime-node/package.json")):
         return
-    folder = folder_of(row)
-    done = os.path.join(folder, "done")
-    if not os.path.exists(done):
-        os.makedirs(folder, exist_ok=True)
-        subprocess.run([sys.executable, os.path.join(HERE, "prepare.py"), folder,
-                        *NETWORKS[row["network"]], str(row["batch"]), str(row["size"])], check=True)
-        open(done, "w").close()
+    os.makedirs(WORK, exist_ok=True)
+    with open(os.path.join(HERE, "package.json")) as source, open(path("package.json"), "w") as to:
+        to.write(source.read())
+    subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"],
+                   cwd=WORK, check=True)
 
 
-def environment(threads):
-    """What is set for all sides: no tuning from outside, threads as asked for."""
-    env = {k: v for k, v in os.environ.items()
-           if not k.startswith(("OPENBLAS_", "OMP_", "GOMP_", "ONEDNN_", "DNNL_"))}
-    env["OMP_NUM_THREADS"] = str(threads)
-    return env
+def prepare_cifar(folder):
+    """The first images of CIFAR-10's first file, or as many of random pixels: speed is the same."""
+    if os.path.exists(path("cifar/test_batch.bin")):
+        return
+    os.makedirs(path("cifar"), exist_ok=True)
+    real = os.path.join(folder, "data_batch_1.bin") if folder else ""
+    if os.path.exists(real):
+        data = np.fromfile(real, np.uint8)[:EPOCH_IMAGES * 3073].reshape(-1, 3073)
+    else:
+        data = np.random.default_rng(1).integers(0, 256, (EPOCH_IMAGES, 3073), np.uint8)
+        data[:, 0] %= 10
+    data.tofile(path("cifar/data_batch_1.bin"))
+    data[:100].tofile(path("cifar/test_batch.bin"))
 
 
-# -- sides --------------------------------------------------------------------------------------
+def prepare_row(row, cifar):
+    for side in row["sides"]:
+        onnx = any(s["kind"] == "onnx" for s in row["sides"])
+        subprocess.run([PYTHON, os.path.join(HERE, "networks.py"), WORK, side["model"],
+                        side["attention"], str(row["batch"]), str(row["size"]),
+                        "onnx" if onnx else "plain"], check=True)
+    if row["name"].startswith("epoch"):
+        prepare_cifar(cifar)
 
-def commands(row):
-    """name of a side: the command that starts it."""
-    folder, (model, attention) = folder_of(row), NETWORKS.get(row["network"], ("resnet20", "none"))
-    b, s, t = str(row["batch"]), str(row["size"]), str(row["threads"])
-    sides = {}
-    if row["what"] != "cifar":
-        sides["cbam-bench"] = [os.path.join(ROOT, "build", "peers-side"), model, attention,
-                               row["impl"], b, t, s, row["what"],
-                               os.path.join(folder, "w.safetensors"), *row["more"].split()]
-    if "onnx" in row["peers"]:
-        sides["onnxruntime"] = ["node", os.path.join(HERE, "onnx_side.js"),
-                                os.path.join(folder, "model.onnx"), os.path.join(folder, "x.f32"),
-                                b, s, t, os.path.join(folder, "onnx.f32")]
-    if "torch" in row["peers"]:
-        for form in ("nchw", "nhwc"):
-            sides[f"torch {form}"] = [sys.executable, os.path.join(HERE, "torch_side.py"),
-                                      f"{row['what']}-{form}", model, attention, b, s, t, folder]
-    return sides
 
+# -- one side --------------------------------------------------------------------------------
 
 class Side:
-    """A process that takes a sample when it is asked for one."""
+    """A child process that takes a turn whenever it is told to."""
 
-    def __init__(self, command, threads):
-        self.command = command
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        text=True, env=environment(threads), cwd=HERE)
-        self.expect("ready")
+    def __init__(self, row, side):
+        self.name, self.side = side["name"], side
+        self.stem = f"{side['model']}-{side['attention']}"
+        self.tag = side["name"].replace(" ", "-")
+        self.pixels = path(f"x{row['batch']}x{row['size']}.npy")
+        self.logits, self.after = path(f"{self.tag}.npy"), path(f"{self.tag}.safetensors")
+        self.ready, self.ms, self.last = None, [], 0
+        env = {k: v for k, v in os.environ.items() if not k.startswith(TUNING)}
+        env["OMP_NUM_THREADS"] = str(row["threads"])
+        self.command = getattr(self, side["kind"])(row)
+        self.child = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                      text=True, env=env, cwd=ROOT)
+        self.ready = self.read()
 
-    def expect(self, word=None):
-        while True:
-            line = self.process.stdout.readline()
-            if not line:
-                sys.exit(f"{' '.join(self.command)}: ended with {self.process.wait()}")
-            if word is None or line.strip() == word:
-                return line
+    def ours(self, row):
+        command = [path("turns"), "--model", self.side["model"], "--attention",
+                   self.side["attention"], "--impl", self.side.get("impl", "onednn"), "--threads",
+                   str(row["threads"])]
+        for option in self.side.get("options", []):
+            command.append(option)
+        if row["name"].startswith("epoch"):
+            return command + ["--data", f"cifar10:{path('cifar')}", "--batch", str(row["batch"])]
+        command += ["--weights", path(f"{self.stem}.safetensors"), "--pixels", self.pixels,
+                    "--logits", self.logits]
+        return command + (["--after", self.after] if row["train"] else [])
 
-    def sample(self):
-        time.sleep(PAUSE)
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        return float(self.expect())
+    def onnx(self, row):
+        styles = ("reduce", "pool") if self.side["attention"] == "cbam" else ("reduce",)
+        models = [path(f"{self.stem}-{row['batch']}-{style}.onnx") for style in styles]
+        shape = [row["batch"], 3, row["size"], row["size"]]
+        return ["node", os.path.join(HERE, "onnx_side.js"), json.dumps(
+            {"modules": path("node_modules"), "models": models, "pixels": self.pixels,
+             "shape": shape, "threads": row["threads"], "logits": self.logits})]
 
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
+    def torch(self, row):
+        o = {"model": self.side["model"], "attention": self.side["attention"],
+             "threads": row["threads"], "pixels": self.pixels, "logits": self.logits,
+             "after": self.after, "train": row["train"], "classes": row["classes"],
+             "batch": row["batch"]}
+        if row["name"].startswith("epoch"):
+            o["data"] = path("cifar")
+        return [PYTHON, os.path.join(HERE, "torch_side.py"), json.dumps(o)]
+
+    def read(self):
+        line = self.child.stdout.readline()
+        if not line:
+            sys.exit(f"{self.name}: ended without an answer: {' '.join(self.command)}")
+        return json.loads(line)
+
+    def turn(self, calls):
+        self.child.stdin.write(f"{calls}\n")
+        self.child.stdin.flush()
+        times = self.read()["ms"]
+        self.last = statistics.median(times)
+        self.ms.append(self.last)
+
+    def end(self):
+        self.child.kill()
+        self.child.wait()
 
 
-class Epochs:
-    """An epoch of this program's `train` on CIFAR-10: a process for each sample."""
-
-    def __init__(self, row):
-        self.command = [os.path.join(ROOT, "build", "cbam-bench"), "train", "--model", "resnet20",
-                        "--data", "cifar10:cifar-10-batches-bin", "--epochs", "1", "--batch", "128",
-                        "--lr", "0.01", "--schedule", "constant", "--nesterov", "on",
-                        "--weight-decay", "5e-4", "--augment", "on", "--impl", row["impl"],
-                        "--threads", str(row["threads"]), "--quiet", "--format", "json"]
-        self.threads = row["threads"]
-
-    def sample(self):
-        done = subprocess.run(self.command, capture_output=True, text=True, check=True,
-                              env=environment(self.threads))
-        return json.loads(done.stdout)["curve"][0]["seconds"] * 1e3
-
-    def close(self):
-        pass
-
-
-# -- one row ------------------------------------------------------------------------------------
+# -- agreement -------------------------------------------------------------------------------
 
 def distance(a, b):
-    a, b = np.asarray(a, np.float64).ravel(), np.asarray(b, np.float64).ravel()
+    a, b = a.astype(np.float64).ravel(), b.astype(np.float64).ravel()
     return float(np.linalg.norm(a - b) / np.linalg.norm(b))
 
 
-def check(row):
-    """Relative 2-norm between this program's logits and each peer's, before anything is timed."""
-    if row["what"] != "infer":
+def read_tensors(file):
+    with open(file, "rb") as f:
+        size = int.from_bytes(f.read(8), "little")
+        header = json.loads(f.read(size))
+        data = f.read()
+    header.pop("__metadata__", None)
+    return {k: np.frombuffer(data[v["data_offsets"][0]:v["data_offsets"][1]], np.float32)
+            for k, v in header.items()}
+
+
+def update_distance(ours, torch, stem):
+    """How far two first updates are apart, relative to the update: all gradients and all running
+    statistics. VGG's dropout draws other numbers on each side, so that only statistics before it
+    can agree."""
+    before = read_tensors(path(f"{stem}.safetensors"))
+    a, b = read_tensors(ours.after), read_tensors(torch.after)
+    names = [k for k in before if "running_" in k or not stem.startswith("vgg")]
+    change = {k: (a[k] - before[k], b[k] - before[k]) for k in names}
+    return distance(np.concatenate([c[0] for c in change.values()]),
+                    np.concatenate([c[1] for c in change.values()]))
+
+
+def check(row, sides):
+    """Distances that were found; ends the row when one is beyond its bound."""
+    found, bounds = {}, {"logits": LOGITS, "loss": LOSS, "update": UPDATE}
+    if row["name"].startswith("epoch"):
         return {}
-    folder, (model, attention) = folder_of(row), NETWORKS[row["network"]]
-    mine = os.path.join(folder, "mine.npy")
-    subprocess.run([os.path.join(ROOT, "build", "cbam-bench"), "predict", "--model", model,
-                    "--attention", attention, "--weights", os.path.join(folder, "w.safetensors"),
-                    "--input", os.path.join(folder, "x.npy"), "--output", mine, "--impl",
-                    row["impl"], "--threads", str(row["threads"]), *row["more"].split()],
-                   check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                   env=environment(row["threads"]))
-    found = {"torch": distance(np.load(mine), np.load(os.path.join(folder, "answer.npy")))}
-    for name, file in (("onnxruntime", "onnx.f32"), ("torch nchw", "infer-nchw.npy"),
-                       ("torch nhwc", "infer-nhwc.npy")):
-        path = os.path.join(folder, file)
-        if os.path.exists(path):
-            answer = np.fromfile(path, np.float32) if file.endswith("f32") else np.load(path)
-            found[name] = distance(np.load(mine), answer)
-    limit = 1e-4 if "winograd" not in row["more"] and "auto" not in row["more"] else 5e-4
-    limit = 2e-2 if "bf16" in row["more"] else limit
+    for side in sides[1:]:
+        base = next(s for s in sides if s.stem == side.stem)
+        if base is not side:
+            worst = distance(np.load(side.logits), np.load(base.logits))
+            found["logits"] = max(worst, found.get("logits", 0))
+    if row["train"]:
+        ours, torch = sides
+        if not ours.stem.startswith("vgg"):
+            found["loss"] = abs(ours.ready["loss"] / torch.ready["loss"] - 1)
+        found["update"] = update_distance(ours, torch, ours.stem)
     for name, value in found.items():
-        if not value <= limit:
-            sys.exit(f"{row}: logits are {value:.2e} from those of {name}")
+        if not value <= bounds[name]:
+            sys.exit(f"{row['name']}: {name} differ by {value:.2g}, at most {bounds[name]:g} was "
+                     "expected: nothing is timed")
     return found
 
 
-def interval(ratios, seed=1):
-    """Median of the ratios of the rounds, and a bootstrap interval over rounds."""
-    rng = np.random.default_rng(seed)
-    ratios = np.asarray(ratios)
-    medians = np.median(ratios[rng.integers(0, len(ratios), (4000, len(ratios)))], axis=1)
-    return [float(np.median(ratios)), float(np.quantile(medians, 0.025)),
-            float(np.quantile(medians, 0.975))]
+# -- rounds ----------------------------------------------------------------------------------
+
+def interval(values, rng):
+    """95 % interval of the median, bootstrap over rounds."""
+    medians = sorted(statistics.median(rng.choices(values, k=len(values))) for _ in range(2000))
+    return medians[50], medians[1949]
 
 
-def measure(row, rounds):
-    prepare(row)
-    sides = {name: Side(command, row["threads"]) for name, command in commands(row).items()}
-    if row["what"] == "cifar":
-        sides["cbam-bench"] = Epochs(row)
-    agreement = check(row)
-    samples = {name: [] for name in sides}
-    if row["what"] != "cifar":
-        for _ in range(3 if row["what"] == "infer" else 1):
-            for side in sides.values():
-                side.sample()
-    for _ in range(rounds):
-        order = list(sides)
-        random.shuffle(order)
-        for name in order:
-            samples[name].append(sides[name].sample())
-    for side in sides.values():
-        side.close()
-    ratios = {name: interval(np.asarray(samples["cbam-bench"]) / np.asarray(samples[name]))
-              for name in sides if name != "cbam-bench"}
-    return dict(row, rounds=rounds, samples=samples, ratios=ratios, agreement=agreement,
-                median_ms={name: float(np.median(v)) for name, v in samples.items()},
-                date=datetime.datetime.now().isoformat(timespec="seconds"))
+def run_rounds(row, sides, seconds):
+    rng = random.Random(row["name"])
+    for side in sides:
+        side.turn(1)
+    for side in sides:
+        side.ms.clear()
+    calls = {s.name: max(1, min(20, int(100 / s.last))) for s in sides}
+    end = time.monotonic() + seconds
+    rounds = 0
+    while rounds < 5 or (time.monotonic() < end and rounds < 60):
+        for side in rng.sample(sides, len(sides)):
+            time.sleep(0.03)  # the others' threads spin no more
+            side.turn(calls[side.name])
+        rounds += 1
+    return calls
 
 
-# -- report -------------------------------------------------------------------------------------
-
-def versions():
-    program = os.path.join(ROOT, "build", "cbam-bench")
-    mine = subprocess.run([program, "--version"], capture_output=True, text=True).stdout.strip()
-    torch = subprocess.run([sys.executable, "-c", "import torch; print(torch.__version__)"],
-                           capture_output=True, text=True).stdout.strip()
-    with open(os.path.join(HERE, "package.json")) as file:
-        onnx = json.load(file)["dependencies"]["onnxruntime-node"]
-    cpu = next(line.split(":")[1].strip() for line in open("/proc/cpuinfo")
-               if line.startswith("model name"))
-    return [mine, f"PyTorch {torch}", f"ONNX Runtime {onnx} (onnxruntime-node)", cpu]
-
-
-def better_torch(row):
-    forms = [name for name in row["median_ms"] if name.startswith("torch")]
-    return min(forms, key=lambda name: row["median_ms"][name]) if forms else None
-
-
-def cell(row, name):
-    if not name or name not in row["ratios"]:
-        return "-", "-"
-    ratio, low, high = row["ratios"][name]
-    return f"{row['median_ms'][name]:.1f}", f"{ratio:.3f} [{low:.3f}, {high:.3f}]"
+def summarise(row, sides, calls, agreement):
+    rng = random.Random(1)
+    by_name = {s.name: s for s in sides}
+    ratios = []
+    for a, b in row["ratios"]:
+        pairs = [x / y for x, y in zip(by_name[a].ms, by_name[b].ms)]
+        low, high = interval(pairs, rng)
+        ratios.append({"of": a, "by": b, "median": statistics.median(pairs), "low": low,
+                       "high": high})
+    shown = [{"name": s.name, "median_ms": statistics.median(s.ms), "min_ms": min(s.ms),
+              "calls_a_turn": calls[s.name], "ms": s.ms, "version": s.ready["version"],
+              "setting": s.ready["setting"], "tried": s.ready.get("tried", [])} for s in sides]
+    return {"row": row["name"], "batch": row["batch"], "threads": row["threads"],
+            "train": row["train"], "rounds": len(sides[0].ms), "agreement": agreement,
+            "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "sides": shown,
+            "ratios": ratios, "command": f"make peers ROWS={row['name']}"}
 
 
-def report(rows):
-    lines = ["# This program, ONNX Runtime and PyTorch", "",
-             "Made by `make peers` (OPENBLAS_CORETYPE unset): interleaved, round by round, the same "
-             "weights and inputs, outputs compared before anything was timed. A share is the median "
-             "over rounds of this program's time by the peer's in the same round, with a bootstrap "
-             "interval over rounds. PyTorch: the better of its two layouts.", "",
-             *(f"- {line}" for line in versions()), "",
-             "| row | ms | ONNX Runtime ms | share | PyTorch ms (layout) | share | rounds | logits apart |",
-             "| --- | --: | --: | --- | --- | --- | --: | --: |"]
-    for name, row in rows.items():
-        onnx, torch = cell(row, "onnxruntime"), better_torch(row)
-        times, share = cell(row, torch)
-        apart = max(row["agreement"].values(), default=None)
-        lines.append(f"| {name} | {row['median_ms']['cbam-bench']:.1f} | {onnx[0]} | {onnx[1]} | "
-                     f"{times}{f' ({torch[6:]})' if torch else ''} | {share} | {row['rounds']} | "
-                     f"{'-' if apart is None else f'{apart:.1e}'} |")
-    lines += ["", "Row: network, inference or training step (cifar: an epoch of ResNet-20 on 20,000 "
-              "CIFAR-10 images with augmentation), batch, pixels, threads, implementation where it "
-              "is not oneDNN, and other options."]
-    return "\n".join(lines) + "\n"
+def measure(row, options):
+    prepare_row(row, options.cifar)
+    sides = []
+    try:
+        for side in row["sides"]:
+            sides.append(Side(row, side))
+        agreement = check(row, sides)
+        calls = run_rounds(row, sides, options.seconds)
+        return summarise(row, sides, calls, agreement)
+    finally:
+        for side in sides:
+            side.end()
+
+
+# -- tables ----------------------------------------------------------------------------------
+
+def load_results():
+    if not os.path.exists(RESULTS + ".json"):
+        return {}
+    with open(RESULTS + ".json") as file:
+        return {r["row"]: r for r in json.load(file)["rows"]}
+
+
+def machine():
+    with open("/proc/cpuinfo") as file:
+        name = next((line.split(":")[1].strip() for line in file if line.startswith("model name")),
+                    "unknown")
+    return f"{name}, {len(os.sched_getaffinity(0))} cores"
+
+
+def write_json(results):
+    with open(RESULTS + ".json.new", "w") as file:
+        json.dump({"machine": machine(), "rows": results}, file, indent=1)
+        file.write("\n")
+    os.rename(RESULTS + ".json.new", RESULTS + ".json")
+
+
+def write_csv(results):
+    with open(RESULTS + ".csv", "w", newline="") as file:
+        out = csv.writer(file, lineterminator="\n")
+        out.writerow(["row", "batch", "threads", "side", "version", "setting", "rounds",
+                      "median_ms", "min_ms", "ratio_by", "ratio", "low", "high", "date", "command"])
+        for r in results:
+            for s in r["sides"]:
+                of = [x for x in r["ratios"] if x["of"] == s["name"]] or [{}]
+                for x in of:
+                    out.writerow([r["row"], r["batch"], r["threads"], s["name"], s["version"],
+                                  s["setting"], r["rounds"], f"{s['median_ms']:.4g}",
+                                  f"{s['min_ms']:.4g}", x.get("by", ""),
+                                  *[f"{x[k]:.4f}" if k in x else "" for k in
+                                    ("median", "low", "high")], r["date"], r["command"]])
+
+
+def write_markdown(results):
+    lines = ["# Beside PyTorch and ONNX Runtime", "",
+             "Made by `make peers` (`bench/peers/README.md` says how the sides are set up, checked "
+             "and timed).", f"Machine: {machine()}. A row is model:batch:threads. Milliseconds are medians of the "
+             "rounds;", "ratios are formed within a round: median [95 % interval, bootstrap over "
+             "rounds].", "",
+             "| row | rounds | ms of each side | ratios | differ by |", "| --- | --: | --- | --- | --- |"]
+    for r in results:
+        times = "; ".join(f"{s['name']} {s['median_ms']:.4g}" for s in r["sides"])
+        ratios = "; ".join(f"{x['of']} / {x['by']} **{x['median']:.3f}** [{x['low']:.3f}, "
+                           f"{x['high']:.3f}]" for x in r["ratios"])
+        differ = ", ".join(f"{k} {v:.1e}" for k, v in r["agreement"].items())
+        lines.append(f"| `{r['row']}` | {r['rounds']} | {times} | {ratios} | {differ} |")
+    lines += ["", "## Settings", "", "| row | side | version | setting | date |",
+              "| --- | --- | --- | --- | --- |"]
+    for r in results:
+        for s in r["sides"]:
+            lines.append(f"| `{r['row']}` | {s['name']} | {s['version']} | {s['setting']} | "
+                         f"{r['date']} |")
+    lines += ["", "One row again: `make peers ROWS=resnet50:1:1`. All settings that were tried, and "
+              "all samples: `peers.json`."]
+    with open(RESULTS + ".md", "w") as file:
+        file.write("\n".join(lines) + "\n")
+
+
+def write_tables(found, rows):
+    results = [found[r["name"]] for r in rows if r["name"] in found]
+    os.makedirs(os.path.dirname(RESULTS), exist_ok=True)
+    write_json(results)
+    write_csv(results)
+    write_markdown(results)
+
+
+def our_version(result):
+    return next((s["version"] for s in result["sides"] if s["version"].startswith("cbam-bench")), "")
+
+
+def build_commit():
+    with open(os.path.join(ROOT, "build", "obj", "build_info.h")) as file:
+        return file.read().split('"')[1]
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--only", nargs="*", default=[], help="rows whose name contains one of these")
-    parser.add_argument("--rounds", type=int, help="rounds of each row")
-    parser.add_argument("--again", action="store_true", help="measure rows that are there already")
-    parser.add_argument("--list", action="store_true", help="print the rows and what is known")
-    args = parser.parse_args()
-    os.makedirs(WORK, exist_ok=True)
-    path = os.path.join(WORK, "rows.json")
-    known = json.load(open(path)) if os.path.exists(path) else {}
-    rows = make_rows()
-    if args.list:
-        print("\n".join(rows))
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
+    parser.add_argument("--only", default="*", help="rows to measure anew, by name or pattern")
+    parser.add_argument("--again", action="store_true", help="also rows that this build has")
+    parser.add_argument("--list", action="store_true", help="names of the rows")
+    parser.add_argument("--seconds", type=float, default=40, help="rounds of a row take this long")
+    parser.add_argument("--print", action="store_true", help="print results, write no tables")
+    parser.add_argument("--cifar", default=os.path.join(os.environ.get("CBAM_DATA", "."),
+                                                        "cifar-10-batches-bin"),
+                        help="folder of CIFAR-10 (without one: random pixels)")
+    options = parser.parse_args()
+    rows = all_rows()
+    if options.list:
+        print("\n".join(r["name"] for r in rows))
         return
-    for name, row in rows.items():
-        if args.only and not any(part in name for part in args.only):
+    wanted = [r for r in rows if any(fnmatch.fnmatch(r["name"], p)
+                                     for p in options.only.split(","))]
+    if not wanted:
+        sys.exit(f"--only {options.only}: no such row; --list names them")
+    os.makedirs(WORK, exist_ok=True)
+    lock = open(path("lock"), "w")
+    fcntl.flock(lock, fcntl.LOCK_EX)  # two runs would spoil each other's files and times
+    prepare_modules()
+    found = load_results()
+    for row in wanted:
+        old = found.get(row["name"])
+        if options.only == "*" and old and not options.again and build_commit() in our_version(old):
             continue
-        if name in known and not args.again:
-            continue
-        known[name] = measure(row, args.rounds or row["rounds"])
-        with open(path + ".new", "w") as file:
-            json.dump(known, file)
-        os.replace(path + ".new", path)
-        print(name, {k: round(v, 2) for k, v in known[name]["median_ms"].items()},
-              {k: [round(x, 3) for x in v] for k, v in known[name]["ratios"].items()}, flush=True)
-    done = {name: known[name] for name in rows if name in known}
-    target = os.path.join(ROOT, "results", "reference")
-    os.makedirs(target, exist_ok=True)
-    with open(os.path.join(target, "peers.md"), "w") as file:
-        file.write(report(done))
-    with open(os.path.join(target, "peers.json"), "w") as file:
-        json.dump(done, file, indent=1)
-        file.write("\n")
+        result = measure(row, options)
+        for x in result["ratios"]:
+            say(f"{row['name']}: {x['of']} / {x['by']} {x['median']:.3f} [{x['low']:.3f}, "
+                f"{x['high']:.3f}]")
+        say("   " + "; ".join(f"{s['name']} {s['median_ms']:.4g} ms ({s['setting'][:60]})"
+                              for s in result["sides"]))
+        if not options.print:
+            found[row["name"]] = result
+            write_tables(found, rows)
 
 
 if __name__ == "__main__":
