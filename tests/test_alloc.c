@@ -251,7 +251,7 @@ static void open_runs(struct runs *r, const struct train_settings *s, const char
                                             .train = true, .loss = true};
     support_ok(arm_apply(r->session.net->params, ARM_SCRATCH));
     support_ok(params_prepare_training(r->session.net->params));
-    support_ok(source_open(&r->source, &r->session, list, &config, NULL, 0));
+    support_ok(source_open(&r->source, &r->session, list, &config, NULL, 0, 0));
     support_ok(program_compile(&r->train, &request));
     support_ok(evaluator_open(&r->evaluator, &r->session, &r->session.split.list[PART_TEST], 8));
     source_start(&r->source, 0);
@@ -268,7 +268,7 @@ static void close_runs(struct runs *r)
 static void step(struct runs *r, int number)
 {
     const struct sgd sgd = {.lr = 0.01, .momentum = 0.9, .weight_decay = 5e-4};
-    source_fill(&r->source, number, r->train);
+    support_ok(source_fill(&r->source, number, r->train));
     program_set_step(r->train, 1, (uint64_t)number);
     support_ok(program_forward(r->train));
     support_ok(program_backward(r->train));

@@ -440,20 +440,23 @@ static void test_train_refuses(void **state)
     static const struct {
         const char *options, *first, *second;
     } bad[] = {
-        {"--epochs x", "epochs", "whole"},        {"--epochs 1.5", "epochs", "whole"},
-        {"--epochs 0", "--epochs", "--steps"},    {"--epochs -1", "epochs", "0 to 1000"},
-        {"--steps -5", "steps", "whole"},         {"--batch 0", "batch", "65536"},
-        {"--lr nan", "lr", "number"},             {"--lr -1", "lr", "0 to"},
-        {"--lr 1e9", "lr", "1e+06"},              {"--momentum 2", "momentum", "1"},
-        {"--weight-decay x", "weight-decay", "number"}, {"--seed -1", "seed", "whole"},
-        {"--seed 99999999999999999999", "seed", "whole"}, {"--augment yes", "augment", "on or off"},
+        {"--epochs x", "--epochs is 'x'", "whole"}, {"--epochs 1.5", "--epochs is", "whole"},
+        {"--epochs 0", "--epochs", "--steps"},    {"--epochs -1", "--epochs is", "0 to 1000"},
+        {"--steps -5", "--steps is", "whole"},    {"--batch 0", "--batch is", "65536"},
+        {"--lr nan", "--lr is 'nan'", "number"},  {"--lr -1", "--lr is", "0 to"},
+        {"--lr 1e9", "--lr is", "1e+06"},         {"--momentum 2", "--momentum is", "1"},
+        {"--weight-decay x", "--weight-decay is", "number"}, {"--seed -1", "--seed is", "whole"},
+        {"--seed 99999999999999999999", "--seed is", "whole"},
+        {"--augment yes", "--augment is", "on or off"}, {"--impl ''", "--impl is", "empty"},
         {"--threads 1000", "1000", "may use"},    {"--schedule linear", "linear", "onecycle"},
         {"--scheme zero", "zero", "xavier"},      {"--transfer finetune", "--init", "finetune"},
         {"--transfer frozen", "--init", "frozen"}, {"--resume", "--resume", "--checkpoint"},
         {"--init random --keep-head", "--keep-head", "argument"},
+        {"--transfer top", "--transfer 'top'", "finetune"},
         {"--format csv", "--format", "json"},     {"--data idx", "idx", "DIR"},
         {"--data fashion-mnist:clases=1", "clases", "classes"}, {"--size 8", "8x8", "12x12"},
-        {"--label-smoothing 1.5", "label-smoothing", "1"}, {"--attention none:r=4", "r=4", ""},
+        {"--label-smoothing 1.5", "--label-smoothing is", "1"},
+        {"--feature-cache 0", "--feature-cache", "whole"}, {"--attention none:r=4", "r=4", ""},
     };
     struct bed *bed = *state;
     command_need();

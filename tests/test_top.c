@@ -206,7 +206,7 @@ static void train_uncached(struct session *session, const struct train_settings 
     struct program *program;
     support_ok(arm_apply(session->net->params, s->transfer));
     support_ok(params_prepare_training(session->net->params));
-    support_ok(source_open(&source, session, list, &config, NULL, 0));
+    support_ok(source_open(&source, session, list, &config, NULL, 0, 0));
     const struct program_request request = {.impl = session->impl, .ctx = session->ctx,
                                             .net = session->lowered, .batch = s->batch,
                                             .train = true, .loss = true};
@@ -216,7 +216,7 @@ static void train_uncached(struct session *session, const struct train_settings 
         const struct sgd sgd = {rate.lr, rate.momentum, s->weight_decay, s->nesterov};
         if (step % per_epoch == 0)
             source_start(&source, step / per_epoch);
-        source_fill(&source, step % per_epoch, program);
+        support_ok(source_fill(&source, step % per_epoch, program));
         support_ok(program_forward(program));
         support_ok(program_backward(program));
         sgd_step(session->net->params, &sgd);

@@ -1,11 +1,5 @@
-/* Training runs as a whole: what each arm fixes, repetition, cached features, impossible
- * requests. */
-#include "bench/net/optimizer.h"
-#include "bench/transfer/arm.h"
-#include "bench/transfer/schedule.h"
-#include "bench/transfer/source.h"
+/* Training runs as a whole: what each arm fixes, repetition, impossible requests. */
 #include "impls/base/threads.h"
-#include "tests/network.h"
 #include "tests/support.h"
 
 #include <math.h>
@@ -211,121 +205,6 @@ static void test_attention_moves_no_other_initial_tensor(void **state)
     }
 }
 
-/* ---- cached features ---- */
-
-/* Rows of the cache against the values of the network for each image by itself. */
-static void check_rows(struct session *session, const struct batch_source *source)
-{
-    const struct image_list *list = &session->split.list[PART_TRAIN];
-    struct loader_config config = {.batch = 1, .h = TINY_SIDE, .w = TINY_SIDE, .channels = 3,
-                                   .norm = &session->norm};
-    const struct program_request request = {.impl = session->impl, .ctx = session->ctx,
-                                            .net = session->lowered, .batch = 1,
-                                            .outputs = source->ids, .output_count = source->count};
-    struct program *program;
-    struct loader loader;
-    support_ok(program_compile(&program, &request));
-    support_ok(loader_init(&loader, &session->data, list, &config));
-    for (int i = 0; i < list->n; i++) {
-        loader_fill(&loader, i, program_input(program, 0).data, program_labels(program));
-        for (int k = 0; k < source->count; k++) {
-            const float *row = source->features[k] + (size_t)i * source->width[k];
-            const float *value = network_run(program, k);
-            for (size_t j = 0; j < source->width[k]; j++)
-                assert_true(fabsf(row[j] - value[j]) <= 1e-5f * (1 + fabsf(value[j])));
-        }
-    }
-    loader_free(&loader);
-    program_free(program);
-}
-
-static void test_cached_features_are_those_of_the_network(void **state)
-{
-    struct bed *bed = *state;
-    for (int i = 0; impls[i]; i++)
-        for (int arm = ARM_FROZEN; arm <= ARM_FROZEN_ATTENTION; arm++) {
-            struct train_settings s;
-            struct session session;
-            struct batch_source source;
-            int ids[SOURCE_INPUTS];
-            support_settings(&s, bed, "cbam");
-            snprintf(s.data, sizeof s.data, "%.200s:per-class=5:val=0", bed->data);
-            snprintf(s.impl, sizeof s.impl, "%s", impls[i]->name);
-            support_save_fresh(&s, bed_path(bed, "fresh"));
-            support_open(&session, &s, bed_path(bed, "fresh"), NULL);
-            support_ok(arm_apply(session.net->params, (enum transfer_arm)arm));
-            int count = arm_boundary(session.lowered, ids, SOURCE_INPUTS);
-            assert_true(count > 0);
-            if (arm == ARM_FROZEN) {
-                assert_int_equal(count, 1);
-                assert_int_equal(ids[0], session.lowered->features);
-            }
-            struct loader_config config = {.batch = 8, .h = TINY_SIDE, .w = TINY_SIDE,
-                                           .channels = 3, .norm = &session.norm};
-            support_ok(source_open(&source, &session, &session.split.list[PART_TRAIN], &config, ids,
-                                   count));
-            check_rows(&session, &source);
-            source_close(&source);
-            session_close(&session);
-        }
-}
-
-/* The steps of a run by hand, over images instead of cached features. */
-static void train_uncached(struct session *session, const struct train_settings *s)
-{
-    const struct image_list *list = &session->split.list[PART_TRAIN];
-    struct loader_config config = {.batch = s->batch, .order = ORDER_SHUFFLED, .seed = s->seed,
-                                   .h = TINY_SIDE, .w = TINY_SIDE, .channels = 3,
-                                   .norm = &session->norm};
-    struct batch_source source;
-    struct program *program;
-    support_ok(arm_apply(session->net->params, s->transfer));
-    support_ok(params_prepare_training(session->net->params));
-    support_ok(source_open(&source, session, list, &config, NULL, 0));
-    const struct program_request request = {.impl = session->impl, .ctx = session->ctx,
-                                            .net = session->lowered, .batch = s->batch,
-                                            .train = true, .loss = true};
-    support_ok(program_compile(&program, &request));
-    int per_epoch = list->n / s->batch;
-    for (int step = 0; step < s->steps; step++) {
-        struct rate rate = schedule_rate(s, step, s->steps, per_epoch);
-        const struct sgd sgd = {rate.lr, rate.momentum, s->weight_decay, s->nesterov};
-        if (step % per_epoch == 0)
-            source_start(&source, step / per_epoch);
-        assert_int_equal(source_fill(&source, step % per_epoch, program), s->batch);
-        support_ok(program_forward(program));
-        support_ok(program_backward(program));
-        sgd_step(session->net->params, &sgd);
-    }
-    program_free(program);
-    source_close(&source);
-}
-
-/* A run on cached features ends where the same run over the images ends. */
-static void test_caching_changes_no_result(void **state)
-{
-    struct bed *bed = *state;
-    for (int arm = ARM_FROZEN; arm <= ARM_FROZEN_ATTENTION; arm++) {
-        struct train_settings s;
-        struct session session;
-        support_settings(&s, bed, "cbam");
-        support_free(support_train(&s, bed_path(bed, "source")));
-        snprintf(s.init, sizeof s.init, "%s", bed_path(bed, "source"));
-        s.transfer = (enum transfer_arm)arm;
-        s.steps = 10;
-        s.keep_head = true;
-        struct train_result *result = support_train(&s, bed_path(bed, "cached"));
-        assert_true(result->cached_features);
-        support_free(result);
-        support_open(&session, &s, s.init, NULL);
-        train_uncached(&session, &s);
-        support_ok(session_save(&session, bed_path(bed, "uncached")));
-        session_close(&session);
-        assert_true(support_difference(s.init, bed_path(bed, "cached")) > 1e-3);
-        assert_true(support_difference(bed_path(bed, "cached"), bed_path(bed, "uncached")) < 1e-5);
-    }
-}
-
 /* ---- what must be refused ---- */
 
 static void refuse(struct train_settings *s, const char *fragment1, const char *fragment2)
@@ -392,8 +271,6 @@ int main(int argc, char **argv)
         BED_TEST(test_a_seed_decides_the_run),
         BED_TEST(test_every_thread_count_repeats_itself),
         cmocka_unit_test(test_attention_moves_no_other_initial_tensor),
-        BED_TEST(test_cached_features_are_those_of_the_network),
-        BED_TEST(test_caching_changes_no_result),
         BED_TEST(test_impossible_runs_are_refused),
         BED_TEST(test_a_kept_head_must_fit_the_data),
     };

@@ -484,7 +484,7 @@ static void test_a_weights_file_as_source(void **state)
     struct grid grid[3], none;
     assert_non_null(study);
     for (int i = 0; i < 3; i++) {
-        char weights[16], yaml[1024];
+        char weights[24], yaml[1024];
         snprintf(weights, sizeof weights, "weights%d", i);
         fixture_write(&bed->folder, weights, content[i], 3);
         int length = snprintf(yaml, sizeof yaml, text, bed_path(bed, weights));

@@ -1,10 +1,21 @@
-/* Batches of images or of cached features: see source.h. */
+/* Batches of images or of features: see source.h. */
 #include "bench/transfer/source.h"
 
 #include "impls/base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* The fixed part of the network, from images to the values that cross. */
+static enum status compile_fixed(const struct batch_source *source, const struct session *session,
+                                 struct program **program)
+{
+    const struct program_request request = {.impl = session->impl, .ctx = session->ctx,
+                                            .net = session->lowered,
+                                            .batch = source->loader.config.batch,
+                                            .outputs = source->ids, .output_count = source->count};
+    return program_compile(program, &request);
+}
 
 /* Runs the fixed part over the list, in list order, and keeps the crossing values. */
 static enum status compute_features(struct batch_source *source, struct session *session,
@@ -15,12 +26,9 @@ static enum status compute_features(struct batch_source *source, struct session 
     struct program *program = NULL;
     config.order = ORDER_SEQUENTIAL;
     config.augment = false;
-    struct program_request request = {.impl = session->impl, .ctx = session->ctx,
-                                      .net = session->lowered, .batch = config.batch,
-                                      .outputs = source->ids, .output_count = source->count};
     enum status status = loader_init(&loader, &session->data, list, &config);
     if (status == OK)
-        status = program_compile(&program, &request);
+        status = compile_fixed(source, session, &program);
     for (int b = 0, done = 0; status == OK && b < loader_batches(&loader); b++) {
         struct tensor input = program_input(program, 0);
         int n = loader_fill(&loader, b, input.data, program_labels(program));
@@ -39,9 +47,8 @@ static enum status compute_features(struct batch_source *source, struct session 
 static enum status open_cache(struct batch_source *source, struct session *session,
                               const struct image_list *list)
 {
+    source->cached = true;
     for (int i = 0; i < source->count; i++) {
-        struct tensor shape = net_shape(session->lowered, source->ids[i]);
-        source->width[i] = tensor_count(&shape);
         source->features[i] = memory_alloc(source->width[i] * (size_t)list->n * sizeof(float));
         if (!source->features[i])
             return ERR_MEMORY;
@@ -52,20 +59,36 @@ static enum status open_cache(struct batch_source *source, struct session *sessi
     return compute_features(source, session, list);
 }
 
+static enum status open_features(struct batch_source *source, struct session *session,
+                                 const struct image_list *list, size_t most)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < source->count; i++) {
+        struct tensor shape = net_shape(session->lowered, source->ids[i]);
+        source->width[i] = tensor_count(&shape);
+        bytes += source->width[i] * (size_t)list->n * sizeof(float);
+    }
+    if (bytes <= most)
+        return open_cache(source, session, list);
+    session_note(session, "features of the fixed part would take %.3g MB, the limit is %.3g MB: "
+                 "they are computed anew for every batch, which gives the same numbers",
+                 (double)bytes / (1 << 20), (double)most / (1 << 20));
+    return compile_fixed(source, session, &source->fixed);
+}
+
 enum status source_open(struct batch_source *source, struct session *session,
                         const struct image_list *list, const struct loader_config *config,
-                        const int *cut, int cut_count)
+                        const int *cut, int cut_count, size_t most)
 {
     memset(source, 0, sizeof *source);
     CHECK(cut_count <= SOURCE_INPUTS);
-    source->cached = cut_count > 0;
     source->count = cut_count > 0 ? cut_count : 1;
     source->ids[0] = session->lowered->input;
     for (int i = 0; i < cut_count; i++)
         source->ids[i] = cut[i];
     enum status status = loader_init(&source->loader, &session->data, list, config);
-    if (status == OK && source->cached)
-        status = open_cache(source, session, list);
+    if (status == OK && cut_count > 0)
+        status = open_features(source, session, list, most);
     if (status != OK)
         source_close(source);
     return status;
@@ -76,6 +99,7 @@ void source_close(struct batch_source *source)
     for (int i = 0; i < SOURCE_INPUTS; i++)
         memory_free(source->features[i]);
     free(source->position);
+    program_free(source->fixed);
     loader_free(&source->loader);
     memset(source, 0, sizeof *source);
 }
@@ -98,14 +122,13 @@ void source_start(struct batch_source *source, int epoch)
     }
 }
 
-int source_fill(const struct batch_source *source, int batch, struct program *program)
+/* Features that were kept. */
+static void copy_features(const struct batch_source *source, int batch, struct program *program)
 {
     const struct image_list *list = source->loader.list;
     int32_t *labels = program_labels(program);
     int first = batch * source->loader.config.batch;
     int n = loader_batch_size(&source->loader, batch);
-    if (!source->cached)
-        return loader_fill(&source->loader, batch, program_input(program, 0).data, labels);
     for (int i = 0; i < n; i++) {
         int place = source->position[first + i];
         labels[i] = list->images->labels[list->index[place]];
@@ -116,5 +139,28 @@ int source_fill(const struct batch_source *source, int batch, struct program *pr
                    source->width[k] * sizeof(float));
         }
     }
-    return n;
+}
+
+static enum status compute_batch(const struct batch_source *source, int batch,
+                                 struct program *program)
+{
+    int n = loader_fill(&source->loader, batch, program_input(source->fixed, 0).data,
+                        program_labels(program));
+    TRY(program_forward(source->fixed));
+    for (int k = 0; k < source->count; k++)
+        memcpy(program_input(program, k).data, program_output(source->fixed, k).data,
+               (size_t)n * source->width[k] * sizeof(float));
+    return OK;
+}
+
+enum status source_fill(const struct batch_source *source, int batch, struct program *program)
+{
+    if (source->fixed)
+        return compute_batch(source, batch, program);
+    if (source->cached)
+        copy_features(source, batch, program);
+    else
+        loader_fill(&source->loader, batch, program_input(program, 0).data,
+                    program_labels(program));
+    return OK;
 }

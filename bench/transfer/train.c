@@ -139,12 +139,14 @@ static enum status open_source(struct run *run)
         cuts = arm_boundary(session->lowered, cut, SOURCE_INPUTS);
     run->result->cached_features = cuts > 0;
     if (cuts > 0 && s->augment)
-        session_note(session, "features of the fixed part are computed once: no augmentation");
+        session_note(session, "features of the fixed part take the place of images: no augmentation");
     struct loader_config config = {
         .batch = run->batch, .order = s->shuffled ? ORDER_SHUFFLED : ORDER_SEQUENTIAL,
         .augment = s->augment && cuts == 0, .seed = stream_seed(s),
-        .h = session->model.input_h, .w = session->model.input_w, .channels = session->model.input_c, .norm = &session->norm};
-    return source_open(&run->source, session, list, &config, cut, cuts);
+        .h = session->model.input_h, .w = session->model.input_w,
+        .channels = session->model.input_c, .norm = &session->norm};
+    return source_open(&run->source, session, list, &config, cut, cuts,
+                       run->io->feature_bytes ? run->io->feature_bytes : TRAIN_FEATURE_BYTES);
 }
 
 static enum status open_program(struct run *run)
@@ -246,7 +248,7 @@ static enum status train_step(struct run *run, int batch, struct train_epoch *ep
     double loss, accuracy;
     struct rate rate = schedule_rate(s, run->state.steps_done, run->steps, run->per_epoch);
     struct sgd sgd = {rate.lr, rate.momentum, s->weight_decay, s->nesterov};
-    source_fill(&run->source, batch, run->program);
+    TRY(source_fill(&run->source, batch, run->program));
     program_set_step(run->program, stream_seed(s), (uint64_t)run->state.steps_done);
     TRY(program_forward(run->program));
     batch_result(run, &loss, &accuracy);

@@ -6,6 +6,7 @@
 #include "impls/base/status.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -59,7 +60,7 @@ struct train_settings {
 
 void train_defaults(struct train_settings *settings);
 
-enum { TRAIN_CURVE_MAX = 1000 };
+enum { TRAIN_CURVE_MAX = 1000, TRAIN_FEATURE_BYTES = 1 << 30 };
 
 struct train_epoch {
     int epoch;
@@ -83,7 +84,7 @@ struct train_result {
     int epochs;
     struct train_epoch curve[TRAIN_CURVE_MAX];
     int32_t *predictions;        /* class of each test image; owned, free() */
-    bool cached_features;        /* trained on features computed once, without augmentation */
+    bool cached_features;        /* trained on features of the fixed part, without augmentation */
     int loaded, missing, unexpected, mismatched; /* tensors of the init file */
     char split_hash[20], data_hash[20];
     char how[256];               /* kernels used, joined */
@@ -94,6 +95,8 @@ struct train_io {
     const char *save;        /* weights file to write at the end; NULL: none */
     const char *checkpoint;  /* file for resuming, written after every epoch; NULL: none */
     bool resume;             /* go on from the checkpoint when it exists */
+    size_t feature_bytes;    /* most memory for features that are computed once; more are computed
+                                for every batch. 0: TRAIN_FEATURE_BYTES */
     int stop_after_epochs;   /* > 0: end here after so many epochs, as if killed; for tests */
     const char *const *allow_missing, *const *allow_unexpected; /* globs, NULL-terminated */
     FILE *talk;              /* notes and progress; NULL: silent */

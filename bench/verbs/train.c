@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 enum { MOST_GLOBS = 8, KEY_FIRST_SETTING = 2000, KEY_SAVE = 1000, KEY_CHECKPOINT, KEY_RESUME,
-       KEY_STOP, KEY_LOSSES, KEY_FORMAT, KEY_MISSING, KEY_UNEXPECTED, KEY_QUIET, MOST_OPTIONS = 64 };
+       KEY_STOP, KEY_LOSSES, KEY_FORMAT, KEY_MISSING, KEY_UNEXPECTED, KEY_QUIET, KEY_FEATURES, MOST_OPTIONS = 64 };
 
 struct options {
     struct train_settings settings;
@@ -20,7 +20,7 @@ struct options {
     const char *missing[MOST_GLOBS + 1], *unexpected[MOST_GLOBS + 1];
     int missing_count, unexpected_count;
     bool resume, quiet, json;
-    int stop_after, losses;
+    int stop_after, losses, feature_mb;
 };
 
 static const struct argp_option own_keys[] = {
@@ -30,6 +30,8 @@ static const struct argp_option own_keys[] = {
     {"stop-after-epochs", KEY_STOP, "N", 0, "end early, leaving the checkpoint", 2},
     {"allow-missing", KEY_MISSING, "GLOB", 0, "tensors that --init may lack", 2},
     {"allow-unexpected", KEY_UNEXPECTED, "GLOB", 0, "tensors of --init that may be ignored", 2},
+    {"feature-cache", KEY_FEATURES, "MB", 0, "memory for features of the fixed part that are "
+     "computed once (1024); what needs more is computed for every batch, to the same numbers", 2},
     {"print-losses", KEY_LOSSES, "N", 0, "print the loss of each of the first N updates", 2},
     {"format", KEY_FORMAT, "text|json", 0, "how to print the result", 2},
     {"quiet", KEY_QUIET, NULL, 0, "no progress", 2},
@@ -63,6 +65,8 @@ static enum status parse_own(struct options *o, int key, char *arg)
         return OK;
     case KEY_STOP:
         return option_int("--stop-after-epochs", arg, 1, TRAIN_CURVE_MAX, &o->stop_after);
+    case KEY_FEATURES:
+        return option_int("--feature-cache", arg, 1, 1 << 20, &o->feature_mb);
     case KEY_LOSSES:
         return option_int("--print-losses", arg, 1, 1000000, &o->losses);
     case KEY_MISSING:
@@ -78,14 +82,26 @@ static enum status parse_own(struct options *o, int key, char *arg)
     }
 }
 
+/* The settings know no command line: a message that begins with an option's name gets its dashes. */
+static enum status set_as_typed(struct train_settings *settings, const char *option,
+                                const char *value)
+{
+    char text[512];
+    enum status status = train_settings_set(settings, option, value);
+    if (status == OK || strncmp(fail_text(), option, strlen(option)) != 0)
+        return status;
+    snprintf(text, sizeof text, "%s", fail_text());
+    return fail(status, "--%s", text);
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
     int count;
     const struct setting_field *fields = train_settings_fields(&count);
     if (key >= KEY_FIRST_SETTING && key < KEY_FIRST_SETTING + count)
-        return option_error(
-            train_settings_set(&o->settings, fields[key - KEY_FIRST_SETTING].option, arg));
+        return option_error(set_as_typed(&o->settings, fields[key - KEY_FIRST_SETTING].option,
+                                         arg));
     enum status status = parse_own(o, key, arg);
     return status == ERR_UNSUPPORTED ? option_unknown(key, arg) : option_error(status);
 }
@@ -167,7 +183,7 @@ static void print_text(const struct options *o, const struct train_result *r)
            transfer_name(s->transfer), (unsigned long long)s->seed, s->impl, s->threads,
            s->threads == 1 ? "" : "s");
     printf("parameters %.0f, of which %.0f train%s\n", r->params, r->trainable,
-           r->cached_features ? " (on features computed once, without augmentation)" : "");
+           r->cached_features ? " (on features of the fixed part, without augmentation)" : "");
     if (r->loaded)
         printf("weights    loaded %d, missing %d, unexpected %d, mismatched %d\n", r->loaded,
                r->missing, r->unexpected, r->mismatched);
@@ -184,6 +200,7 @@ static enum status run(struct options *o)
     if (!result)
         return fail(ERR_MEMORY, "out of memory");
     struct train_io io = {.save = o->save, .checkpoint = o->checkpoint, .resume = o->resume,
+                          .feature_bytes = (size_t)o->feature_mb << 20,
                           .stop_after_epochs = o->stop_after, .allow_missing = o->missing,
                           .allow_unexpected = o->unexpected, .talk = o->quiet ? NULL : stderr,
                           .terminal = isatty(STDERR_FILENO) != 0,
