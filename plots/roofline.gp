@@ -14,14 +14,19 @@ eval set_size(width * columns, height * rows + 45)
 set output target
 
 set logscale xy 10
-set xrange [0.05:1000]
+set xrange [0.05:500]
 set xlabel "operations per byte"
 set ylabel "GFLOP/s"
 set key bottom right Right samplen 1.5 spacing 0.9 font ",9"
 size_of(share) = 0.5 + 0.45 * sqrt(share)
+kind(b) = int(block_kind[b + 1])
+other_mark(k) = mark(k + k / 6) # colours repeat after six: then with other points
 least(a, b) = a < b ? a : b
 
 headline = "Layers, timed inside the network, under the machine's roofs"
+if (roofline_all > roofline_panels_count) {
+    headline = headline.sprintf(" (the first %d of %d)", roofline_panels_count, roofline_all)
+}
 eval set_panels(columns, rows, width, height, 80, 55, 35)
 do for [p = 0:roofline_panels_count - 1] {
     if (p == 0) { eval set_title } else { unset label }
@@ -32,9 +37,9 @@ do for [p = 0:roofline_panels_count - 1] {
              title sprintf("%.0f GFLOP/s, memory %.0f GB/s", top, memory), \
          least(top, cache * x) with lines linewidth 1.2 dashtype 2 linecolor rgb "#777777" \
              title sprintf("last cache %.0f GB/s", cache), \
-         for [k = 0:roofline_kinds_count - 1] data \
-             using ($1 == p && $2 == k ? $3 : NaN):4:(size_of($5)) with points \
-             pointsize variable pointtype mark(k) linecolor rgb shade(k) \
-             title roofline_kinds[k + 1]
+         for [b = first_block[p + 1]:last_block[p + 1]] data index b \
+             using 1:2:(size_of($3)) with points pointsize variable \
+             pointtype other_mark(kind(b)) linecolor rgb shade(kind(b)) \
+             title roofline_kinds[kind(b) + 1]
 }
 unset multiplot

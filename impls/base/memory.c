@@ -1,4 +1,6 @@
-/* Aligned memory: see memory.h. */
+/* Aligned memory: see memory.h. Large blocks come from calloc() as pages that the system has zeroed
+ * and that are resident only once they are written: an area that is planned early and filled late
+ * costs nothing meanwhile. What was allocated stands before the block. */
 #include "impls/base/memory.h"
 
 #include "impls/base/status.h"
@@ -21,17 +23,24 @@ void *memory_alloc(size_t bytes)
         return NULL;
     }
     size_t rounded = memory_round(bytes ? bytes : 1);
-    void *block = aligned_alloc(MEMORY_ALIGN, rounded);
-    if (!block) {
+    char *start = calloc(1, rounded + MEMORY_ALIGN + sizeof start);
+    if (!start) {
         fail(ERR_MEMORY, "out of memory: %zu bytes were needed", rounded);
         return NULL;
     }
-    return memset(block, 0, rounded);
+    uintptr_t first = (uintptr_t)start + sizeof start;
+    char *block = start + sizeof start + (MEMORY_ALIGN - first % MEMORY_ALIGN) % MEMORY_ALIGN;
+    memcpy(block - sizeof start, &start, sizeof start);
+    return block;
 }
 
 void memory_free(void *block)
 {
-    free(block);
+    char *start;
+    if (!block)
+        return;
+    memcpy(&start, (char *)block - sizeof start, sizeof start);
+    free(start);
 }
 
 /* Only whole pages: others may lie at both ends of a block. Where the system refuses, the memory

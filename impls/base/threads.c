@@ -96,6 +96,11 @@ int threads_worth(size_t operations)
     return operations >= WORTH_THREADS;
 }
 
+void threads_alone(int alone)
+{
+    omp_set_num_threads(alone ? 1 : threads_get());
+}
+
 int threads_get(void)
 {
     return current ? current : threads_available();

@@ -23,6 +23,11 @@ enum status threads_set(int n);
  * gone to sleep or other work has their cores. For an `if` clause: small maps stay on one thread. */
 int threads_worth(size_t operations);
 
+/* The same for library calls, which take their team from the runtime: threads_alone(true) lets the
+ * calling thread's next regions have one thread, threads_alone(false) as many as are set. Costs next to
+ * nothing, and leaves the team as it is. */
+void threads_alone(int alone);
+
 int threads_get(void);       /* as set; threads_available() before the first threads_set() */
 int threads_available(void); /* processors this process may run on: affinity and cgroup quota */
 

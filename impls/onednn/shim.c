@@ -1,6 +1,7 @@
 /* What both versions of the library share: see shim.h. */
 #include "impls/onednn/shim.h"
 
+#include "impls/base/threads.h"
 #include "impls/ops.h"
 
 #include <stdarg.h>
@@ -239,6 +240,14 @@ static dnnl_status_t bind(const struct shim_prim *prim, int arg, void *data, dnn
     return dnnl_memory_set_data_handle(out->memory, data);
 }
 
+/* Whether an operation is too small to be shared out: the library shares its own loops however short
+ * they are. A multiply-accumulate takes about an eighth of the time of an addition from memory. */
+static bool is_small(const struct op_desc *d)
+{
+    size_t elements = (tensor_count(&d->src[0]) + tensor_count(&d->dst)) / 2;
+    return !threads_worth(elements) && !threads_worth((size_t)(op_macs(d) / 8));
+}
+
 enum status shim_run(const struct shim_prim *prim, const struct op_desc *desc, void *scratch,
                      const struct shim_bind *binds, int count)
 {
@@ -251,10 +260,15 @@ enum status shim_run(const struct shim_prim *prim, const struct op_desc *desc, v
     for (int i = 0; i < count && !status; i++)
         if (binds[i].data)
             status = bind(prim, binds[i].arg, binds[i].data, &args[used++]);
+    const bool small = is_small(desc);
+    if (small)
+        threads_alone(1);
     if (!status)
         status = dnnl_primitive_execute(prim->prim, prim->ctx->stream, used, args);
     if (!status)
         status = dnnl_stream_wait(prim->ctx->stream);
+    if (small)
+        threads_alone(0);
     if (!status)
         return OK;
     char text[256];
@@ -280,7 +294,12 @@ enum status shim_plan(struct impl_ctx *ctx, struct op_plan *plan, size_t size,
     plan->priv = calloc(1, size);
     if (!plan->priv)
         return fail(ERR_MEMORY, "out of memory: %zu bytes were needed", size);
+    const bool small = is_small(&plan->desc); /* primitives are made for a number of threads */
+    if (small)
+        threads_alone(1);
     enum status status = build(ctx, plan);
+    if (small)
+        threads_alone(0);
     if (status != OK)
         release(plan);
     return status == ERR_UNSUPPORTED ? ERR_LIBRARY : status;
