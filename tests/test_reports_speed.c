@@ -152,16 +152,17 @@ static double median_of(const char *impl, int samples, double *first_ms)
     return median;
 }
 
-/* One repeat and twenty give the same median; the first call stands apart, and is not in it. */
+/* One repeat and twenty give the same median, each the best of some tries: noise only adds. The first
+ * call stands apart, and is not in it. */
 static void test_R50_first_run_is_apart(void **state)
 {
     (void)state;
     command_need();
     for (int i = 0; impls[i]; i++) {
-        double off = 1, first = 0, few = 0, many = 0;
-        for (int t = 0; t < TRIES && off > 0.15; t++) {
-            few = median_of(impls[i]->name, 1, &first);
-            many = median_of(impls[i]->name, 20, &first);
+        double off = 1, first = 0, few = INFINITY, many = INFINITY;
+        for (int t = 0; t < 2 * TRIES && off > 0.15; t++) {
+            few = fmin(few, median_of(impls[i]->name, 1, &first));
+            many = fmin(many, median_of(impls[i]->name, 20, &first));
             off = fabs(few / many - 1);
         }
         if (off > 0.15 || first < 0.8 * many)
