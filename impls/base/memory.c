@@ -16,6 +16,38 @@ size_t memory_round(size_t bytes)
     return (bytes + MEMORY_ALIGN - 1) / MEMORY_ALIGN * MEMORY_ALIGN;
 }
 
+#ifdef SANITIZED
+/* Exactly so large, so that every byte beyond is a fault that is found. */
+static void *allocate(size_t rounded)
+{
+    void *block = aligned_alloc(MEMORY_ALIGN, rounded);
+    return block ? memset(block, 0, rounded) : NULL;
+}
+
+static void release(void *block)
+{
+    free(block);
+}
+#else
+static void *allocate(size_t rounded)
+{
+    char *start = calloc(1, rounded + MEMORY_ALIGN + sizeof start);
+    if (!start)
+        return NULL;
+    uintptr_t first = (uintptr_t)start + sizeof start;
+    char *block = start + sizeof start + (MEMORY_ALIGN - first % MEMORY_ALIGN) % MEMORY_ALIGN;
+    memcpy(block - sizeof start, &start, sizeof start);
+    return block;
+}
+
+static void release(void *block)
+{
+    char *start;
+    memcpy(&start, (char *)block - sizeof start, sizeof start);
+    free(start);
+}
+#endif
+
 void *memory_alloc(size_t bytes)
 {
     if (bytes > (size_t)1 << 46) {
@@ -23,24 +55,16 @@ void *memory_alloc(size_t bytes)
         return NULL;
     }
     size_t rounded = memory_round(bytes ? bytes : 1);
-    char *start = calloc(1, rounded + MEMORY_ALIGN + sizeof start);
-    if (!start) {
+    void *block = allocate(rounded);
+    if (!block)
         fail(ERR_MEMORY, "out of memory: %zu bytes were needed", rounded);
-        return NULL;
-    }
-    uintptr_t first = (uintptr_t)start + sizeof start;
-    char *block = start + sizeof start + (MEMORY_ALIGN - first % MEMORY_ALIGN) % MEMORY_ALIGN;
-    memcpy(block - sizeof start, &start, sizeof start);
     return block;
 }
 
 void memory_free(void *block)
 {
-    char *start;
-    if (!block)
-        return;
-    memcpy(&start, (char *)block - sizeof start, sizeof start);
-    free(start);
+    if (block)
+        release(block);
 }
 
 /* Only whole pages: others may lie at both ends of a block. Where the system refuses, the memory
