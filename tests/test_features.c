@@ -137,7 +137,8 @@ static bool says(FILE *talk, const char *fragment)
     return found;
 }
 
-static void run_with(const struct train_settings *s, size_t bytes, const char *save, bool recomputes)
+static void run_with(const struct train_settings *s, size_t bytes, const char *save,
+                     bool recomputes)
 {
     struct train_result *result;
     FILE *talk = tmpfile();

@@ -1,7 +1,6 @@
 /* Weights that people have: other programs' names, other heads, metadata or none, attention put
- * into them. Reports R20, R24, R25, R43 and R56 are in the names of tests. */
+ * into them. Reports R24, R25, R43 and R56 are in the names of tests. */
 #include "bench/net/weights.h"
-#include "bench/study/grid.h"
 #include "bench/transfer/metadata.h"
 #include "impls/base/threads.h"
 #include "tests/network.h"
@@ -412,100 +411,7 @@ static void test_bad_metadata_are_refused(void **state)
     }
 }
 
-/* ---- arms ---- */
-
-static enum status name_itself(const char *data, char *text, size_t size)
-{
-    snprintf(text, size, "%s", data);
-    return OK;
-}
-
-static void study_grid(struct grid *grid, struct study *study, const char *path,
-                       const char *source_attention)
-{
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fprintf(file, "name: arms\nmodels: [resnet20]\nattention: [none, cbam]\nseeds: 1\n"
-            "source:\n  data: a\n  epochs: 1\n%s%s\ntarget:\n  data: [b]\n  epochs: 1\n"
-            "transfer:\n  - arm: finetune\n", source_attention ? "  attention: " : "",
-            source_attention ? source_attention : "");
-    assert_int_equal(fclose(file), 0);
-    support_ok(study_load(study, path));
-    support_ok(grid_build(grid, study, name_itself));
-}
-
-/* The transfer cell of an attention form. */
-static const struct cell *transfer_cell(const struct grid *grid, const char *attention)
-{
-    for (int i = 0; i < grid->count; i++)
-        if (grid->cells[i].role == ROLE_TRANSFER &&
-            strcmp(grid->cells[i].settings.attention, attention) == 0)
-            return &grid->cells[i];
-    fail_msg("no cell with %s", attention);
-    return NULL;
-}
-
-/* R20: a network pretrained with attention, and one that got it inserted afterwards, are two arms:
- * the option `attention` of a study's source decides, and their results cannot be taken for each
- * other's. */
-static void test_R20_pretrained_or_inserted(void **state)
-{
-    struct bed *bed = *state;
-    struct study *studies = calloc(2, sizeof *studies);
-    struct grid pretrained, inserted;
-    assert_non_null(studies);
-    study_grid(&pretrained, &studies[0], bed_path(bed, "same.yaml"), NULL);
-    study_grid(&inserted, &studies[1], bed_path(bed, "none.yaml"), "none");
-    const struct cell *a = transfer_cell(&pretrained, "cbam");
-    const struct cell *b = transfer_cell(&inserted, "cbam");
-    assert_string_not_equal(a->key, b->key);
-    assert_string_not_equal(a->source, b->source);
-    const struct cell *from = &pretrained.cells[grid_find(&pretrained, a->source)];
-    assert_string_equal(from->settings.attention, "cbam");
-    from = &inserted.cells[grid_find(&inserted, b->source)];
-    assert_string_equal(from->settings.attention, "none");
-    assert_string_equal(transfer_cell(&pretrained, "none")->key,
-                        transfer_cell(&inserted, "none")->key);
-    grid_free(&pretrained);
-    grid_free(&inserted);
-    free(studies);
-}
-
-/* A file in the place of source trainings: its content, not its place, is in the keys of the cells
- * that start from it, and `scratch` does not. */
-static void test_a_weights_file_as_source(void **state)
-{
-    static const char text[] = "name: arms\nmodels: [resnet20]\nattention: [none, cbam]\n"
-                               "seeds: 1\nsource:\n  weights: %s\ntarget:\n  data: [b]\n"
-                               "  epochs: 1\ntransfer:\n  - arm: scratch\n  - arm: finetune\n";
-    static const char *const content[] = {"one", "one", "two"};
-    struct bed *bed = *state;
-    struct study *study = calloc(1, sizeof *study);
-    struct grid grid[3], none;
-    assert_non_null(study);
-    for (int i = 0; i < 3; i++) {
-        char weights[24], yaml[1024];
-        snprintf(weights, sizeof weights, "weights%d", i);
-        fixture_write(&bed->folder, weights, content[i], 3);
-        int length = snprintf(yaml, sizeof yaml, text, bed_path(bed, weights));
-        fixture_write(&bed->folder, "study.yaml", yaml, (size_t)length);
-        support_ok(study_load(study, bed_path(bed, "study.yaml")));
-        support_ok(grid_build(&grid[i], study, name_itself));
-        assert_int_equal(grid[i].count, 4);
-        assert_string_equal(grid[i].cells[0].settings.init, "random");
-        assert_string_equal(grid[i].cells[1].settings.init, bed_path(bed, weights));
-    }
-    for (int i = 0; i < 4; i++) {
-        assert_string_equal(grid[0].cells[i].key, grid[1].cells[i].key);
-        assert_int_equal(strcmp(grid[0].cells[i].key, grid[2].cells[i].key) == 0, i % 2 == 0);
-    }
-    unlink(bed_path(bed, "weights2"));
-    assert_int_not_equal(grid_build(&none, study, name_itself), OK);
-    assert_non_null(strstr(fail_text(), "weights2"));
-    for (int i = 0; i < 3; i++)
-        grid_free(&grid[i]);
-    free(study);
-}
+/* ---- the smallest map ---- */
 
 /* R56: a map that has shrunk to one pixel still has a defined gate in training, for more than one
  * image. */
@@ -539,8 +445,6 @@ int main(int argc, char **argv)
         BED_TEST(test_R43_class_names_are_compared),
         BED_TEST(test_normalisation_is_the_files_or_torchvisions),
         BED_TEST(test_bad_metadata_are_refused),
-        BED_TEST(test_R20_pretrained_or_inserted),
-        BED_TEST(test_a_weights_file_as_source),
         BED_TEST(test_R56_one_pixel_maps_train),
     };
     (void)argc;

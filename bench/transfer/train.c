@@ -139,7 +139,8 @@ static enum status open_source(struct run *run)
         cuts = arm_boundary(session->lowered, cut, SOURCE_INPUTS);
     run->result->cached_features = cuts > 0;
     if (cuts > 0 && s->augment)
-        session_note(session, "features of the fixed part take the place of images: no augmentation");
+        session_note(session, "features of the fixed part take the place of images: no "
+                     "augmentation");
     struct loader_config config = {
         .batch = run->batch, .order = s->shuffled ? ORDER_SHUFFLED : ORDER_SEQUENTIAL,
         .augment = s->augment && cuts == 0, .seed = stream_seed(s),
