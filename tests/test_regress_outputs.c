@@ -20,12 +20,14 @@ static struct regress_row *add_pair(struct regress_outcome *o, const char *name,
     assert_non_null(row);
     row->base_rounds = calloc(ROUNDS, sizeof *row->base_rounds);
     row->head_rounds = calloc(ROUNDS, sizeof *row->head_rounds);
-    assert_true(row->base_rounds && row->head_rounds);
+    row->ratio_rounds = calloc(ROUNDS, sizeof *row->ratio_rounds);
+    assert_true(row->base_rounds && row->head_rounds && row->ratio_rounds);
     row->rounds = ROUNDS;
     for (int i = 0; i < ROUNDS; i++) {
         double base = 0.5 + 0.001 * i;
         row->base_rounds[i] = (struct regress_sample){base, base, 20};
         row->head_rounds[i] = (struct regress_sample){base * ratio, base * ratio, 20};
+        row->ratio_rounds[i] = ratio;
     }
     row->base = 0.5045;
     row->head = 0.5045 * ratio;

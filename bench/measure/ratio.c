@@ -37,22 +37,26 @@ enum status ratio_bootstrap_median(const double *values, int n, double confidenc
     return enough ? OK : fail(ERR_MEMORY, "no memory for resampling %d values", n);
 }
 
-enum status ratio_of_pairs(const double *a, const double *b, int n, uint64_t seed,
-                           struct ratio *ratio)
+enum status ratio_of_ratios(const double *ratios, int n, uint64_t seed, struct ratio *ratio)
 {
     *ratio = (struct ratio){.n = n, .median = NAN, .low = NAN, .high = NAN};
     if (n < 1)
         return OK;
-    double *ratios = malloc((size_t)n * sizeof *ratios);
+    ratio->median = percentile_median_of(ratios, n);
+    if (n < RATIO_PAIRS_MIN)
+        return OK;
+    return ratio_bootstrap_median(ratios, n, 0.95, seed, &ratio->low, &ratio->high);
+}
+
+enum status ratio_of_pairs(const double *a, const double *b, int n, uint64_t seed,
+                           struct ratio *ratio)
+{
+    double *ratios = malloc(((size_t)n + 1) * sizeof *ratios);
     if (!ratios)
         return fail(ERR_MEMORY, "no memory for %d ratios", n);
     for (int i = 0; i < n; i++)
         ratios[i] = b[i] / a[i];
-    enum status status = OK;
-    if (n >= RATIO_PAIRS_MIN)
-        status = ratio_bootstrap_median(ratios, n, 0.95, seed, &ratio->low, &ratio->high);
-    percentile_sort(ratios, n);
-    ratio->median = percentile_median(ratios, n);
+    enum status status = ratio_of_ratios(ratios, n, seed, ratio);
     free(ratios);
     return status;
 }

@@ -24,6 +24,9 @@ struct ratio {
 enum status ratio_of_pairs(const double *a, const double *b, int n, uint64_t seed,
                            struct ratio *ratio);
 
+/* The same of ratios that were formed already. */
+enum status ratio_of_ratios(const double *ratios, int n, uint64_t seed, struct ratio *ratio);
+
 /* Interval of the median of n >= 1 values at `confidence`: percentile bootstrap over the values,
  * RATIO_RESAMPLES resamples drawn from `seed` (Efron and Tibshirani, An Introduction to the
  * Bootstrap, section 13.3). ERR_MEMORY. */

@@ -1,9 +1,9 @@
 /* What a fresh process of the regression check answers: see child.h. */
 #include "bench/regress/child.h"
 
-#include "bench/measure/percentile.h"
 #include "bench/regress/accuracy.h"
 #include "bench/regress/planted.h"
+#include "bench/regress/quiet.h"
 #include "bench/regress/subject.h"
 #include "bench/report/provenance.h"
 #include "impls/base/threads.h"
@@ -147,64 +147,94 @@ json_t *child_check(const struct child_question *question)
 
 /* ---- time ---- */
 
-static json_t *series_json(const struct sample_series *series, const char *how)
+static bool put_line(FILE *out, json_t *answer)
 {
-    struct sample_summary summary;
-    if (sample_summarise(series, &summary) != OK || series->n < 1)
-        return without_time("failed");
-    json_t *samples = json_array();
-    for (int i = 0; i < series->n; i++)
-        json_array_append_new(samples, json_real(series->ms[i]));
-    double calls = (double)series->n * series->repeats;
-    return json_pack("{s:s, s:s, s:o, s:f, s:f, s:f, s:i, s:b}", "state", "ok", "how", how, "ms",
-                     samples, "median_ms", summary.median, "min_ms", summary.min, "cpu_ms",
-                     1e3 * series->cpu_seconds / calls, "repeats", series->repeats, "steady",
-                     series->steady);
+    bool failed = !answer || json_dumpf(answer, out, JSON_COMPACT | JSON_REAL_PRECISION(17)) != 0;
+    json_decref(answer);
+    failed = fputc('\n', out) == EOF || failed;
+    return fflush(out) == 0 && !failed;
 }
 
-static json_t *time_target(const struct sample_target *target, const struct child_question *question,
-                           const char *how)
+/* What is timed in turns. */
+struct turns {
+    const struct sample_target *target;
+    const struct child_question *question;
+    int threads, repeats;
+};
+
+static json_t *warm_up(struct turns *turns)
 {
     struct sample_series series = {0};
-    json_t *answer = sample_rounds(target, 1, &question->sample, &series) == OK
-                         ? series_json(&series, how)
-                         : without_time("failed");
+    enum status status = sample_warm(turns->target, &turns->question->sample, &series);
+    turns->repeats = series.repeats;
     sample_free(&series);
-    return answer;
+    return status == OK ? json_pack("{s:s, s:i, s:b}", "state", "ok", "repeats", turns->repeats,
+                                    "steady", series.steady)
+                        : without_time("failed");
 }
 
-static json_t *time_case(struct opened *o, const struct child_question *question)
+static json_t *take_sample(const struct turns *turns)
+{
+    struct quiet_sample sample;
+    if (quiet_take(turns->target, turns->repeats, turns->threads, &sample) != OK)
+        return without_time("failed");
+    return json_pack("{s:s, s:f, s:f, s:b}", "state", "ok", "ms", sample.ms, "cpu_ms",
+                     sample.cpu_ms, "disturbed", sample.disturbed);
+}
+
+static void take_turns(struct turns *turns, const char *how, FILE *in, FILE *out)
+{
+    char line[64];
+    if (turns->threads == 1 && turns->question->processor >= 0)
+        quiet_pin(turns->question->processor);
+    bool going = put_line(out, json_pack("{s:s, s:s}", "state", "ok", "how", how));
+    while (going && fgets(line, sizeof line, in)) {
+        line[strcspn(line, "\r\n")] = '\0';
+        if (strcmp(line, "warm") == 0)
+            going = put_line(out, warm_up(turns));
+        else if (strcmp(line, "sample") == 0)
+            going = put_line(out, take_sample(turns));
+        else
+            going = false;
+    }
+}
+
+static void time_case(struct opened *o, const struct child_question *question, FILE *in, FILE *out)
 {
     char name[400];
     struct planted planted = {.target = {regress_subject_run, &o->ready}};
     snprintf(name, sizeof name, "%s %s %s", o->impl->name, question->pass, o->subject.text);
-    if (question->selftest && planted_share(name, &planted.share) != OK)
-        return without_time("failed");
+    if (question->selftest && planted_share(name, &planted.share) != OK) {
+        put_line(out, without_time("failed"));
+        return;
+    }
     struct sample_target slowed = {planted_run, &planted};
-    return time_target(planted.share > 0 ? &slowed : &planted.target, question, o->ready.how);
+    struct turns turns = {.target = planted.share > 0 ? &slowed : &planted.target,
+                          .question = question, .threads = question->threads, .repeats = 1};
+    take_turns(&turns, o->ready.how, in, out);
 }
 
-json_t *child_time(const struct child_question *question)
+void child_time(const struct child_question *question, FILE *in, FILE *out)
 {
     struct opened *o = calloc(1, sizeof *o);
-    json_t *answer = NULL;
     enum status status = o ? open_case(o, question, false) : ERR_MEMORY;
     if (o && status == OK) {
-        answer = time_case(o, question);
+        time_case(o, question, in, out);
         close_case(o);
-    } else if (o) {
-        answer = no_answer(status);
+    } else {
+        put_line(out, no_answer(status));
     }
     free(o);
-    return answer;
 }
 
-json_t *child_control(const struct child_question *question)
+void child_control(const struct child_question *question, FILE *in, FILE *out)
 {
     static const struct sample_target control = {control_run, NULL};
+    struct turns turns = {.target = &control, .question = question, .threads = 1, .repeats = 1};
     if (threads_set(1) != OK)
-        return without_time("failed");
-    return time_target(&control, question, "fixed loop");
+        put_line(out, without_time("failed"));
+    else
+        take_turns(&turns, "fixed loop", in, out);
 }
 
 /* ---- counts ---- */

@@ -11,13 +11,15 @@
 #include "bench/regress/case.h"
 
 #include <jansson.h>
+#include <stdio.h>
 
-enum { CHILD_PROTOCOL = 1 };
+enum { CHILD_PROTOCOL = 2 };
 
 struct child_question {
     const char *subject, *impl, *pass; /* as text: this build may not know them */
     int threads;
     struct sample_settings sample;
+    int processor; /* of a timed process with one thread: quiet_pin(); below 0: any */
     bool selftest; /* look at PLANTED_VARIABLE */
 };
 
@@ -31,12 +33,15 @@ json_t *child_key(void);
 /* Compares with the definition; beside the state "how", "error" and "results" (sketch_json()). */
 json_t *child_check(const struct child_question *question);
 
-/* Times: "how", "ms" (all samples, of one call each), "median_ms", "min_ms", "cpu_ms" (processor
- * time of a call), "repeats", "steady". */
-json_t *child_time(const struct child_question *question);
+/* Times, in turns with the processes of the other side. Writes a line of JSON to `out` when the
+ * case is ready ("how" beside the state), then one for each line that comes in on `in`:
+ *   warm    warms up and calibrates: "repeats", "steady";
+ *   sample  takes one sample (quiet.h): "ms", "cpu_ms", "disturbed";
+ * each with its "state". Ends with the input, or when something failed. */
+void child_time(const struct child_question *question, FILE *in, FILE *out);
 
 /* The same of the control kernel. */
-json_t *child_control(const struct child_question *question);
+void child_control(const struct child_question *question, FILE *in, FILE *out);
 
 /* Under callgrind started with --instr-atstart=no --collect-atstart=no: checks each pass of the
  * case, then counts one steady call of it and dumps the count with the pass's name as its trigger.

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -63,12 +64,16 @@ char **launch_environment(bool inherit, const char *const *set)
 
 /* ---- running ---- */
 
-static enum status start(const char *const *argv, char *const *environment, int out, int err,
-                         pid_t *pid)
+/* `in` below 0: it reads nothing. */
+static enum status start(const char *const *argv, char *const *environment, int in, int out,
+                         int err, pid_t *pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    if (in < 0)
+        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    else
+        posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, err, STDERR_FILENO);
     int error = posix_spawnp(pid, argv[0], &actions, NULL, (char *const *)argv, environment);
@@ -142,7 +147,7 @@ static enum status run(const char *const *argv, char *const *environment, double
     if (pipe2(ends, O_CLOEXEC) != 0)
         return fail(ERR_IO, "no pipe: %s", strerror(errno));
     int64_t end = clock_now_ns() + (int64_t)(seconds * 1e9);
-    enum status status = start(argv, environment, ends[1], fileno(err), &pid);
+    enum status status = start(argv, environment, -1, ends[1], fileno(err), &pid);
     close(ends[1]);
     if (status == OK) {
         status = read_all(ends[0], end, result);
@@ -155,14 +160,24 @@ static enum status run(const char *const *argv, char *const *environment, double
     return status;
 }
 
+/* Where a program's stderr goes; NULL, with a message, when there is no place. */
+static FILE *open_err(void)
+{
+    FILE *err = tmpfile();
+    if (!err)
+        fail(ERR_IO, "no temporary file: %s", strerror(errno));
+    else
+        fcntl(fileno(err), F_SETFD, FD_CLOEXEC);
+    return err;
+}
+
 enum status launch_run(const char *const *argv, char *const *environment, double seconds,
                        struct launch_result *result)
 {
     *result = (struct launch_result){.code = 255};
-    FILE *err = tmpfile();
+    FILE *err = open_err();
     if (!err)
-        return fail(ERR_IO, "no temporary file: %s", strerror(errno));
-    fcntl(fileno(err), F_SETFD, FD_CLOEXEC);
+        return ERR_IO;
     enum status status = run(argv, environment, seconds, err, result);
     fclose(err);
     return status;
@@ -174,12 +189,105 @@ void launch_free(struct launch_result *result)
     result->out = NULL;
 }
 
+/* ---- sessions ---- */
+
+enum status launch_open(const char *const *argv, char *const *environment,
+                        struct launch_session *session)
+{
+    int ends[2];
+    *session = (struct launch_session){.socket = -1};
+    session->err = open_err();
+    if (!session->err)
+        return ERR_IO;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return fail(ERR_IO, "no pair of sockets: %s", strerror(errno));
+    enum status status =
+        start(argv, environment, ends[1], ends[1], fileno(session->err), &session->pid);
+    close(ends[1]);
+    session->socket = ends[0];
+    if (status != OK)
+        session->pid = 0;
+    return status;
+}
+
+static bool send_line(const struct launch_session *session, const char *line)
+{
+    char text[256];
+    int length = snprintf(text, sizeof text, "%s\n", line);
+    CHECK(length < (int)sizeof text);
+    return send(session->socket, text, (size_t)length, MSG_NOSIGNAL) == length;
+}
+
+/* The first whole line of what came, taken out; NULL when there is none. */
+static char *take_line(struct launch_session *session)
+{
+    char *end = memchr(session->line, '\n', session->used);
+    if (!end)
+        return NULL;
+    size_t length = (size_t)(end - session->line);
+    char *line = strndup(session->line, length);
+    session->used -= length + 1;
+    memmove(session->line, end + 1, session->used);
+    return line;
+}
+
+char *launch_ask(struct launch_session *session, const char *line, double seconds)
+{
+    const int64_t end = clock_now_ns() + (int64_t)(seconds * 1e9);
+    if (line && !send_line(session, line))
+        return NULL;
+    for (;;) {
+        char *answer = take_line(session);
+        size_t room = sizeof session->line - session->used;
+        if (answer || room == 0 || !wait_until(session->socket, end))
+            return answer;
+        ssize_t got = recv(session->socket, session->line + session->used, room, 0);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return NULL;
+        session->used += (size_t)got;
+    }
+}
+
+/* Whether it closes its end within a second; what it still says is lost. */
+static bool ends(struct launch_session *session)
+{
+    const int64_t end = clock_now_ns() + 1000000000;
+    ssize_t got = 1;
+    while (got != 0 && wait_until(session->socket, end)) {
+        got = recv(session->socket, session->line, sizeof session->line, 0);
+        if (got < 0 && errno != EINTR)
+            return true;
+    }
+    return got == 0;
+}
+
+void launch_close(struct launch_session *session, struct launch_result *result)
+{
+    *result = (struct launch_result){.code = 255};
+    if (session->pid > 0) {
+        shutdown(session->socket, SHUT_WR);
+        result->late = !ends(session);
+        if (result->late)
+            kill(session->pid, SIGKILL);
+        result->code = wait_for(session->pid);
+    }
+    if (session->socket >= 0)
+        close(session->socket);
+    if (session->err) {
+        last_line(session->err, result->error, sizeof result->error);
+        fclose(session->err);
+    }
+    *session = (struct launch_session){.socket = -1};
+}
+
 enum status launch_start(const char *const *argv, pid_t *pid)
 {
     int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
     if (nowhere < 0)
         return fail(ERR_IO, "/dev/null: %s", strerror(errno));
-    enum status status = start(argv, environ, nowhere, nowhere, pid);
+    enum status status = start(argv, environ, -1, nowhere, nowhere, pid);
     close(nowhere);
     return status;
 }

@@ -6,6 +6,7 @@
 #include "impls/base/status.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 struct launch_result {
@@ -26,6 +27,27 @@ char **launch_environment(bool inherit, const char *const *set);
 enum status launch_run(const char *const *argv, char *const *environment, double seconds,
                        struct launch_result *result);
 void launch_free(struct launch_result *result);
+
+/* A program that answers line by line. Its fields are private; a zeroed one is closed. */
+struct launch_session {
+    pid_t pid;
+    int socket;       /* its stdin and stdout */
+    FILE *err;        /* its stderr */
+    char line[8192]; /* what came and was not given out yet */
+    size_t used;
+};
+
+/* Starts it. ERR_IO. launch_close() in every case. */
+enum status launch_open(const char *const *argv, char *const *environment,
+                        struct launch_session *session);
+
+/* Sends a line (NULL: none) and waits for one: allocated, without its end; free() it. NULL when
+ * none came within `seconds`, or the program has ended. */
+char *launch_ask(struct launch_session *session, const char *line, double seconds);
+
+/* Ends it: by closing its stdin, and after a second by force (`late`). How it ended, and the last
+ * line of its stderr, are in the result, whose `out` is NULL. */
+void launch_close(struct launch_session *session, struct launch_result *result);
 
 /* Starts a program that goes on by itself, without input and output. launch_stop() ends it. */
 enum status launch_start(const char *const *argv, pid_t *pid);

@@ -20,6 +20,7 @@ void outcome_free(struct regress_outcome *outcome)
     for (int i = 0; i < outcome->count; i++) {
         free(outcome->rows[i]->base_rounds);
         free(outcome->rows[i]->head_rounds);
+        free(outcome->rows[i]->ratio_rounds);
         free(outcome->rows[i]);
     }
     free(outcome->rows);

@@ -22,7 +22,7 @@ struct regress_row {
     char reason[256];   /* why, when it is not ok; "" otherwise */
     char how_base[512], how_head[512]; /* kernels */
     double base, head;  /* NaN where there is none */
-    double ratio;       /* head to base; of times the median of the pairs */
+    double ratio;       /* head to base; of times the median of the rounds' ratios */
     double low, high;   /* 95 % interval of the ratio; NaN without pairs */
     double p;           /* exact sign-flip p of the logarithms of the ratios; NaN without pairs */
     double bound;       /* share above which it regresses */
@@ -32,6 +32,7 @@ struct regress_row {
     double accuracy;    /* of a training run: share of the test images; NaN else */
     int rounds;
     struct regress_sample *base_rounds, *head_rounds; /* [rounds]; owned; NULL without pairs */
+    double *ratio_rounds; /* [rounds]: head to base within each; owned; NULL without pairs */
 };
 
 struct regress_outcome {

@@ -34,6 +34,7 @@ static const struct table_column columns[] = {
     {.name = "how_head", .audience = TABLE_MACHINES},
     {.name = "base_rounds_ms", .audience = TABLE_MACHINES},
     {.name = "head_rounds_ms", .audience = TABLE_MACHINES},
+    {.name = "ratio_rounds", .audience = TABLE_MACHINES},
 };
 
 void outcome_percent(double ratio, char *text, size_t size)
@@ -110,6 +111,14 @@ static json_t *rounds_json(const struct regress_sample *samples, int count)
     return list;
 }
 
+static json_t *ratios_json(const double *ratios, int count)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(list, json_real(ratios[i]));
+    return list;
+}
+
 static void put_machines(struct table *table, const struct regress_row *row)
 {
     table_text(table, "impl", row->impl);
@@ -133,6 +142,7 @@ static void put_machines(struct table *table, const struct regress_row *row)
     if (row->rounds > 0) {
         table_json(table, "base_rounds_ms", rounds_json(row->base_rounds, row->rounds));
         table_json(table, "head_rounds_ms", rounds_json(row->head_rounds, row->rounds));
+        table_json(table, "ratio_rounds", ratios_json(row->ratio_rounds, row->rounds));
     }
 }
 

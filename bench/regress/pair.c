@@ -78,7 +78,10 @@ static enum status allocate_rounds(struct regress_row *row)
 {
     row->base_rounds = calloc(PAIR_ROUNDS, sizeof *row->base_rounds);
     row->head_rounds = calloc(PAIR_ROUNDS, sizeof *row->head_rounds);
-    return row->base_rounds && row->head_rounds ? OK : fail(ERR_MEMORY, "no memory for samples");
+    row->ratio_rounds = calloc(PAIR_ROUNDS, sizeof *row->ratio_rounds);
+    return row->base_rounds && row->head_rounds && row->ratio_rounds
+               ? OK
+               : fail(ERR_MEMORY, "no memory for samples");
 }
 
 static enum status check_target(struct pair_work *work, const struct regress_target *target)

@@ -7,40 +7,23 @@
 #include <math.h>
 #include <stdio.h>
 
-static enum status ratio_of_row(const struct pair_work *work, const struct regress_row *row,
-                                struct ratio *ratio)
-{
-    double base[PAIR_ROUNDS], head[PAIR_ROUNDS];
-    for (int i = 0; i < row->rounds; i++) {
-        base[i] = row->base_rounds[i].ms;
-        head[i] = row->head_rounds[i].ms;
-    }
-    return ratio_of_pairs(base, head, row->rounds, work->settings->seed, ratio);
-}
-
 static enum status find_noise_floor(struct pair_work *work)
 {
     double floor = 0;
     for (int i = 0; i < work->count; i++) {
         const struct pair_entry *entry = &work->entries[i];
-        double base[PAIR_ROUNDS];
-        struct ratio ratio;
-        if (!entry->again || entry->again_count < entry->row->rounds || entry->row->rounds < 1)
-            continue;
-        for (int k = 0; k < entry->row->rounds; k++)
-            base[k] = entry->row->base_rounds[k].ms;
-        TRY(ratio_of_pairs(base, entry->again, entry->row->rounds, work->settings->seed, &ratio));
-        floor = fmax(floor, fabs(ratio.median - 1));
+        if (entry->again && entry->row->rounds > 0)
+            floor = fmax(floor, fabs(percentile_median_of(entry->again, entry->row->rounds) - 1));
     }
     work->outcome->noise_floor = floor;
-    return OK;
+    return isfinite(floor) ? OK : fail(ERR_MEMORY, "no memory for the noise floor");
 }
 
 static double sign_flip_p(const struct regress_row *row)
 {
     double logs[PAIR_ROUNDS];
     for (int i = 0; i < row->rounds; i++)
-        logs[i] = log(row->head_rounds[i].ms / row->base_rounds[i].ms);
+        logs[i] = log(row->ratio_rounds[i]);
     return stats_sign_flip_p(logs, row->rounds);
 }
 
@@ -58,7 +41,7 @@ static enum status judge_entry(struct pair_work *work, struct pair_entry *entry)
     const struct regress_outcome *outcome = work->outcome;
     struct regress_row *row = entry->row;
     struct ratio ratio;
-    TRY(ratio_of_row(work, row, &ratio));
+    TRY(ratio_of_ratios(row->ratio_rounds, row->rounds, work->settings->seed, &ratio));
     row->ratio = ratio.median;
     row->low = ratio.low;
     row->high = ratio.high;
@@ -78,8 +61,8 @@ enum status pair_judge(struct pair_work *work, bool *undecided)
 {
     *undecided = false;
     TRY(find_noise_floor(work));
-    TRY(ratio_of_pairs(work->control_base, work->control_head, work->rounds, work->settings->seed,
-                       &work->outcome->control));
+    TRY(ratio_of_ratios(work->control, work->rounds, work->settings->seed,
+                        &work->outcome->control));
     for (int i = 0; i < work->count; i++) {
         struct pair_entry *entry = &work->entries[i];
         if (!is_timed(entry))

@@ -5,15 +5,12 @@
 
 #include "bench/regress/gates.h"
 
-enum { PAIR_ROUNDS = 100 }; /* at most */
-
 /* One target while it is measured. */
 struct pair_entry {
     const struct regress_target *target;
     struct regress_row *row; /* owned by the outcome; its rounds have room for PAIR_ROUNDS */
     bool measured;           /* can be compared, and is not decided */
-    double *again;           /* [PAIR_ROUNDS] base a second time, or NULL; owned */
-    int again_count;
+    double *again;           /* [PAIR_ROUNDS] ratio of base to base, or NULL; owned */
 };
 
 struct pair_work {
@@ -23,7 +20,7 @@ struct pair_work {
     struct regress_targets targets;
     struct pair_entry *entries;
     int count;
-    double control_base[PAIR_ROUNDS], control_head[PAIR_ROUNDS];
+    double control[PAIR_ROUNDS]; /* ratio of the control kernel to itself */
     int rounds;
     int64_t start;
 };

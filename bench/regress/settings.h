@@ -6,6 +6,7 @@
 #include "bench/regress/outcome.h"
 
 enum { SETTINGS_ALLOWANCES = 64, SETTINGS_IMPLS = 8 };
+enum { PAIR_ROUNDS = 100, PAIR_SAMPLES = 100 }; /* at most */
 
 /* Files, where nothing else is given, seen from the checkout. */
 #define SETTINGS_COUNT_CASES "bench/cases/regress-counts.txt"

@@ -5,6 +5,7 @@
 
 #include "bench/regress/accuracy.h"
 #include "bench/regress/case.h"
+#include "bench/regress/launch.h"
 #include "bench/regress/sketch.h"
 
 enum { SIDE_PATH = 4096 };
@@ -34,17 +35,10 @@ struct side_check {
     struct sketch results;
 };
 
-/* One process: one time. */
-struct side_time {
-    enum side_state state;
-    char reason[256];
-    double median_ms, min_ms, cpu_ms; /* of one call */
-    int repeats;
-};
-
 struct side_settings {
-    int threads, samples;
+    int threads;
     double sample_ms, warm_seconds;
+    int processor;       /* a timer with one thread stays there; the N-th of those allowed */
     int padding;         /* bytes that the environment is made larger by */
     bool selftest;       /* ask as the self-test does */
     const char *planted; /* then: a value of PLANTED_VARIABLE; NULL: none */
@@ -54,9 +48,25 @@ struct side_settings {
 enum status side_check(const struct regress_side *side, const struct regress_target *target,
                        int threads, struct side_check *answer);
 
-/* NULL for target: the control kernel. */
-enum status side_time(const struct regress_side *side, const struct regress_target *target,
-                      const struct side_settings *settings, struct side_time *answer);
+/* A process that waits to be timed in turns with those of the other side. What is wrong with it, a
+ * crash too, is its `state`, with the reason; from then on it answers nothing. */
+struct side_timer {
+    struct launch_session session;
+    enum side_state state;
+    char reason[256];
+    int repeats; /* calls in a sample; known after the warm-up */
+};
+
+/* Starts it and waits until the case is ready; NULL for target: the control kernel. A program that
+ * cannot be started is ERR_IO. side_timer_close() in every case. */
+enum status side_timer_open(struct side_timer *timer, const struct regress_side *side,
+                            const struct regress_target *target,
+                            const struct side_settings *settings);
+void side_timer_warm(struct side_timer *timer);
+
+/* One sample: wall clock and processor time of a call. NaN when the timer is of no use. */
+void side_timer_sample(struct side_timer *timer, double *ms, double *cpu_ms);
+void side_timer_close(struct side_timer *timer);
 
 /* The training run of accuracy.h. `reason` when it is not SIDE_OK. */
 enum status side_accuracy(const struct regress_side *side, const char *impl, int threads,

@@ -55,9 +55,10 @@ static const struct argp_option known[] = {
     {"jobs", KEY_JOBS, "N", 0, "processes at a time (default: all processors)", COUNTS},
     {"threads", KEY_THREADS, "N", 0, "threads of what is timed (1)", PAIR},
     {"rounds", KEY_ROUNDS, "N", 0, "rounds at least (10)", TIMED},
-    {"samples", KEY_SAMPLES, "N", 0, "samples in a process (11)", TIMED},
-    {"min-ms", KEY_MIN_MS, "MS", 0, "least time of a sample (10)", TIMED},
-    {"budget", KEY_BUDGET, "S", 0, "seconds within which undecided cases get more rounds (300)",
+    {"samples", KEY_SAMPLES, "N", 0, "samples in a process (5; --quick: 3)", TIMED},
+    {"min-ms", KEY_MIN_MS, "MS", 0, "least time of a sample (10; --quick: 2)", TIMED},
+    {"budget", KEY_BUDGET, "S", 0, "seconds within which undecided cases get more rounds (300; "
+     "selftest: 15)",
      TIMED},
     {"seed", KEY_SEED, "N", 0, "of orders, paddings and resampling (default 0: drawn from the two "
      "commits)", TIMED},
@@ -71,7 +72,8 @@ static const struct argp_option known[] = {
      "bencher, gbench-base, gbench-head", BOTH},
     {"history", KEY_HISTORY, "DIR", 0, "append to the CSV files of a history (Hunter, Otava)", BOTH},
     {"quiet", KEY_QUIET, NULL, 0, "no progress", ALL},
-    {"runs", KEY_RUNS, "N", 0, "runs of each kind (20)", SELFTEST},
+    {"runs", KEY_RUNS, "N", 0, "runs of each kind (20; half as many with +5 % and +15 %)",
+     SELFTEST},
     {"quick", KEY_QUICK, NULL, 0, "the machinery alone: nothing and +20 %, quiet", SELFTEST},
     {"state", KEY_STATE, "FILE", 0, "finished runs; an interrupted self-test goes on from there "
      "(results/regress-selftest.jsonl)", SELFTEST},
@@ -161,7 +163,7 @@ static enum status parse_number(struct options *o, int key, const char *value)
     case KEY_ROUNDS:
         return option_int("--rounds", value, JUDGE_ROUNDS_MIN, 100, &s->rounds);
     case KEY_SAMPLES:
-        return option_int("--samples", value, 1, 10000, &s->samples);
+        return option_int("--samples", value, 1, PAIR_SAMPLES, &s->samples);
     case KEY_MIN_MS:
         return option_double("--min-ms", value, 0, 10000, &s->sample_ms);
     case KEY_BUDGET:
@@ -249,8 +251,8 @@ static void set_defaults(struct options *o, enum action action)
         .action = action,
         .settings = {.counts_file = SETTINGS_COUNTS, .accuracy_file = SETTINGS_ACCURACY,
                      .accuracy = true, .threads = 1, .jobs = threads_available(),
-                     .rounds = JUDGE_ROUNDS_MIN, .samples = 11, .sample_ms = 10,
-                     .warm_seconds = 0.3, .budget = 300, .talk = true},
+                     .rounds = JUDGE_ROUNDS_MIN, .sample_ms = -1, .warm_seconds = 0.3,
+                     .budget = 300, .talk = true},
         .selftest = {.runs = 20, .state = "results/regress-selftest.jsonl"}};
     o->selftest.pair = &o->settings;
 }
@@ -258,8 +260,13 @@ static void set_defaults(struct options *o, enum action action)
 static enum status complete(struct options *o)
 {
     struct regress_settings *s = &o->settings;
+    bool quick = o->selftest.quick;
     if (s->impl_count == 0)
         TRY(option_impls("--impl", "all", s->impls, &s->impl_count));
+    if (s->samples == 0)
+        s->samples = quick ? 3 : 5;
+    if (s->sample_ms < 0)
+        s->sample_ms = quick ? 2 : 10;
     if (o->action == PAIR && (!s->base || !s->head))
         return fail(ERR_USAGE, "--base DIR and --head DIR are needed: the two builds");
     if (s->update && (s->base || s->filter || o->write_count > 0))
@@ -339,13 +346,9 @@ static int run_selftest(struct options *o, const char *verb)
     struct table *table;
     bool passed;
     if (!o->budget_given)
-        o->settings.budget = 20;
+        o->settings.budget = 15;
     if (o->settings.seed == 0)
         o->settings.seed = 1;
-    if (o->selftest.quick) {
-        o->settings.samples = 5;
-        o->settings.sample_ms = 2;
-    }
     enum status status = selftest_run(&o->selftest, &table, &passed);
     if (status == OK)
         status = table_write(table, o->format, stdout);

@@ -11,17 +11,17 @@
 
 #define VERB "regress child"
 
-enum { KEY_CASE = 1000, KEY_IMPL, KEY_PASS, KEY_THREADS, KEY_SAMPLES, KEY_MIN_MS, KEY_WARM,
-       KEY_SELFTEST };
+enum { KEY_CASE = 1000, KEY_IMPL, KEY_PASS, KEY_THREADS, KEY_MIN_MS, KEY_WARM,
+       KEY_PROCESSOR, KEY_SELFTEST };
 
 static const struct argp_option options[] = {
     {"case", KEY_CASE, "CASE", 0, "what is asked about", 0},
     {"impl", KEY_IMPL, "NAME", 0, "on which implementation", 0},
     {"pass", KEY_PASS, "fwd|bwd|infer|step", 0, "which pass", 0},
     {"threads", KEY_THREADS, "N", 0, "threads", 0},
-    {"samples", KEY_SAMPLES, "N", 0, "samples", 0},
     {"min-ms", KEY_MIN_MS, "MS", 0, "least time of a sample", 0},
     {"warm", KEY_WARM, "S", 0, "most time of the warm-up", 0},
+    {"processor", KEY_PROCESSOR, "N", 0, "stay on the N-th processor", 0},
     {"selftest", KEY_SELFTEST, NULL, 0, "look at " PLANTED_VARIABLE, 0},
     {0}};
 
@@ -39,12 +39,12 @@ static enum status parse_option(struct child_question *question, int key, char *
         return OK;
     case KEY_THREADS:
         return option_int("--threads", value, 1, 1024, &question->threads);
-    case KEY_SAMPLES:
-        return option_int("--samples", value, 1, 100000, &question->sample.samples);
     case KEY_MIN_MS:
         return option_double("--min-ms", value, 0, 10000, &question->sample.sample_ms);
     case KEY_WARM:
         return option_double("--warm", value, 0, 1000, &question->sample.warm_seconds);
+    case KEY_PROCESSOR:
+        return option_int("--processor", value, 0, 1 << 20, &question->processor);
     default:
         question->selftest = true;
         return OK;
@@ -66,10 +66,6 @@ static json_t *answer(const char *what, const struct child_question *question)
         return child_key();
     if (strcmp(what, "check") == 0)
         return child_check(question);
-    if (strcmp(what, "time") == 0)
-        return child_time(question);
-    if (strcmp(what, "control") == 0)
-        return child_control(question);
     if (strcmp(what, "count") == 0)
         return child_count(question);
     if (strcmp(what, "accuracy") == 0)
@@ -80,7 +76,7 @@ static json_t *answer(const char *what, const struct child_question *question)
 int regress_child(int argc, char **argv)
 {
     static const struct argp argp = {.options = options, .parser = parse};
-    struct child_question question = {.subject = "", .impl = "", .pass = "", .threads = 1,
+    struct child_question question = {.subject = "", .impl = "", .pass = "", .threads = 1, .processor = -1,
                                       .sample = sample_defaults()};
     const char *what = argc > 1 ? argv[1] : "";
     if (strcmp(what, "burn") == 0) {
@@ -91,6 +87,10 @@ int regress_child(int argc, char **argv)
                                       argc > 1 ? argv + 1 : argv, &question);
     if (status != OK)
         return verb_fail(VERB, status);
+    if (strcmp(what, "time") == 0 || strcmp(what, "control") == 0) {
+        (*what == 't' ? child_time : child_control)(&question, stdin, stdout);
+        return 0;
+    }
     json_t *json = answer(what, &question);
     if (!json)
         return verb_fail(VERB, fail(ERR_USAGE, "'%s' is no question", what));
