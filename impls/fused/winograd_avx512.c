@@ -1,0 +1,6 @@
+/* The kernels of Winograd's convolution for processors with AVX-512 (F, VL, DQ, BW), to be called
+ * only there. */
+#pragma GCC target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")
+#define LANES 16
+#define TABLE wino_avx512
+#include "impls/fused/winograd_kernels.inc"
