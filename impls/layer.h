@@ -71,6 +71,10 @@ enum planes { PLANES_MAX_MEAN, PLANES_MEAN_MAX, PLANES_MAX, PLANES_MEAN, PLANES_
 /* PLANES_HALF: one plane, 0.5 max + 0.5 mean */
 
 
+/* How a convolution is computed: window by window, or by Winograd's F(2x2,3x3) or F(4x4,3x3), which
+ * multiply less and round more (fused/winograd.h; 3x3 windows of stride 1 only). */
+enum conv_algorithm { CONV_DIRECT, CONV_WINOGRAD2, CONV_WINOGRAD4, CONV_ALGORITHMS };
+
 /* What an attention site computes (bench/net/attention.h has the names people use). */
 enum attention_order { ORDER_CHANNEL_FIRST, ORDER_SPATIAL_FIRST, ORDER_PARALLEL };
 enum attention_gate { GATE_SUM, GATE_ARTICLE };     /* sigmoid after the sum; in each branch */
@@ -89,6 +93,7 @@ struct op_desc {
         struct {
             int oc, kh, kw, sh, sw, ph, pw, dh, dw, groups; /* d: 1 = not dilated */
             bool bias;
+            enum conv_algorithm algorithm;
             bool with_bn, with_relu; /* OP_CONV_ACT, OP_CONV_SUM_ACT: what follows */
             float eps;               /* of that batch normalisation */
         } conv;
@@ -143,7 +148,9 @@ struct op_plan;
 struct op_entry {
     const char *name;     /* "naive conv2d" */
     bool strided;         /* accepts src and dst with stride > c */
-    /* Fills save_bytes, scratch_bytes, how and priv of a plan whose desc is set. */
+    bool winograd;        /* a convolution that offers Winograd's algorithms as well */
+    /* Fills save_bytes, scratch_bytes, how and priv of a plan whose desc is set; may set entry to
+     * another one of this table's implementation, which then runs and releases the plan. */
     enum status (*plan)(struct impl_ctx *ctx, struct op_plan *plan);
     enum status (*forward)(const struct op_plan *plan, const struct op_args *args);
     enum status (*backward)(const struct op_plan *plan, const struct op_args *args);
@@ -175,8 +182,8 @@ extern const struct impl *const impls[]; /* compiled in; NULL-terminated (regist
 /* The implementation of that name; NULL, with a message that lists the names, when unknown. */
 const struct impl *impl_find(const char *name);
 
-/* Makes a plan: desc is copied; its dst must be inferred. ERR_UNSUPPORTED where a strided view is
- * not accepted. On failure nothing is left to release. */
+/* Makes a plan: desc is copied; its dst must be inferred. ERR_UNSUPPORTED where a strided view or
+ * an algorithm is not accepted. On failure nothing is left to release. */
 enum status plan_make(struct op_plan *plan, const struct impl *impl, struct impl_ctx *ctx,
                       const struct op_desc *desc);
 void plan_release(struct op_plan *plan); /* a zeroed plan is allowed */

@@ -70,6 +70,18 @@ const char *op_name(enum op_kind kind)
     return kinds[kind].name;
 }
 
+bool op_is_conv(enum op_kind kind)
+{
+    return kind == OP_CONV2D || kind == OP_CONV_ACT || kind == OP_CONV_SUM_ACT;
+}
+
+bool op_fits_winograd(const struct op_desc *d)
+{
+    return op_is_conv(d->kind) && d->conv.kh == 3 && d->conv.kw == 3 && d->conv.sh == 1 &&
+           d->conv.sw == 1 && d->conv.dh == 1 && d->conv.dw == 1 && d->conv.groups == 1 &&
+           d->conv.ph <= 2 && d->conv.pw <= 2;
+}
+
 int op_sources(enum op_kind kind)
 {
     return kinds[kind].sources;

@@ -78,6 +78,8 @@ static const struct flag {
     unsigned kinds;
 } flags[] = {
     {"bias", FIELD(conv.bias), true, 1, CONVS},
+    {"winograd2", FIELD(conv.algorithm), false, CONV_WINOGRAD2, CONVS},
+    {"winograd4", FIELD(conv.algorithm), false, CONV_WINOGRAD4, CONVS},
     {"bias", FIELD(linear.bias), true, 1, KIND(OP_LINEAR)},
     {"batch_stats", FIELD(bn.batch_stats), true, 1, NORMS},
     {"learned", FIELD(scale.learned), true, 1, KIND(OP_SCALE)},

@@ -41,6 +41,17 @@ static bool has_strided_view(const struct op_desc *desc)
     return strided;
 }
 
+static enum status check_algorithm(const struct op_entry *entry, const struct op_desc *desc)
+{
+    if (!op_is_conv(desc->kind) || desc->conv.algorithm == CONV_DIRECT)
+        return OK;
+    if (!entry->winograd)
+        return fail(ERR_UNSUPPORTED, "%s does not offer Winograd's algorithm", entry->name);
+    if (!op_fits_winograd(desc))
+        return fail(ERR_UNSUPPORTED, "Winograd's algorithm is for 3x3 windows of stride 1");
+    return OK;
+}
+
 enum status plan_make(struct op_plan *plan, const struct impl *impl, struct impl_ctx *ctx,
                       const struct op_desc *desc)
 {
@@ -49,6 +60,7 @@ enum status plan_make(struct op_plan *plan, const struct impl *impl, struct impl
     memset(plan, 0, sizeof *plan);
     if (has_strided_view(desc) && !entry->strided)
         return fail(ERR_UNSUPPORTED, "%s does not accept strided views", entry->name);
+    TRY(check_algorithm(entry, desc));
     plan->entry = entry;
     plan->desc = *desc;
     enum status status = entry->plan(ctx, plan);

@@ -3,6 +3,7 @@
 #ifndef BENCH_NET_PROGRAM_H
 #define BENCH_NET_PROGRAM_H
 
+#include "bench/net/algorithms.h"
 #include "bench/net/net.h"
 
 struct program;
@@ -23,6 +24,7 @@ struct program_request {
                                    (params_drop); no other program may be compiled from them */
     bool loss;                  /* append softmax cross-entropy on the first output */
     float smoothing;            /* label smoothing of that loss */
+    struct algorithms *algorithms; /* of convolutions; NULL: direct. May decide and grow */
 };
 
 /* Compiles: only nodes that the outputs need. In training, batch normalisation uses batch

@@ -138,6 +138,9 @@ static enum status plan_step(struct program *p, struct step *step,
                                 << i;
     desc.dst = (struct tensor){.stride = p->values[step->value].width};
     enum status status = op_infer(&desc);
+    if (status == OK && op_is_conv(desc.kind))
+        status = algorithms_choose(request->algorithms, request->impl, request->ctx, &desc,
+                                   &desc.conv.algorithm);
     if (status == OK)
         status = plan_make(&step->plan, request->impl, request->ctx, &desc);
     if (status != OK)

@@ -60,7 +60,8 @@ enum status evaluator_open(struct evaluator *e, struct session *session,
                                    .channels = session->model.input_c, .norm = &session->norm};
     struct program_request request = {.impl = session->impl, .ctx = session->ctx,
                                       .net = session->inference, .batch = batch,
-                                      .drop_weights = session->drop_weights};
+                                      .drop_weights = session->drop_weights,
+                                      .algorithms = &session->algorithms};
     enum status status = loader_init(&e->loader, &session->data, list, &config);
     if (status == OK)
         status = program_compile(&e->program, &request);

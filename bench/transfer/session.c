@@ -217,6 +217,7 @@ enum status session_init_weights(struct session *session, const char *scheme, ui
 void session_close_network(struct session *session)
 {
     drop_net(session);
+    algorithms_free(&session->algorithms);
     if (session->ctx)
         session->impl->close(session->ctx);
     session->impl = NULL;

@@ -5,6 +5,7 @@
 
 #include "bench/report/latency_plots.h"
 #include "bench/study/store.h"
+#include "bench/verbs/algorithm_option.h"
 #include "bench/verbs/verbs.h"
 #include "impls/base/threads.h"
 
@@ -15,7 +16,8 @@
 #define VERB "latency"
 
 enum { KEY_INPUT = 1000, KEY_CLASSES, KEY_TRAIN, KEY_NO_FUSE, KEY_SAMPLES, KEY_SECONDS, KEY_FORMAT,
-       KEY_SEED, KEY_STORE, KEY_STUDY, KEY_PROBE, KEY_LAYERS, KEY_KINDS, KEY_PLOTS };
+       KEY_SEED, KEY_STORE, KEY_STUDY, KEY_PROBE, KEY_LAYERS, KEY_KINDS, KEY_PLOTS,
+       KEY_ALGORITHM };
 
 static const struct argp_option options[] = {
     {"model", 'm', "MODEL,...", 0, "networks and their options (resnet50); width=F is one", 0},
@@ -28,6 +30,7 @@ static const struct argp_option options[] = {
     {"classes", KEY_CLASSES, "N", 0, "outputs of the classifier (1000)", 0},
     {"train", KEY_TRAIN, NULL, 0, "time a training step: forward, backward, update", 0},
     {"no-fuse", KEY_NO_FUSE, NULL, 0, "primitive operations only", 0},
+    {"algorithm", KEY_ALGORITHM, ALGORITHM_VALUES, 0, ALGORITHM_HELP, 0},
     {"samples", KEY_SAMPLES, "N", 0, "samples of each row (64; without limit when only --seconds "
      "is given). p90 needs 64, p95 130, p99 662", 0},
     {"seconds", KEY_SECONDS, "S", 0, "time on one row after which it gets no more samples, but at "
@@ -86,6 +89,9 @@ static enum status parse_option(struct latency_settings *s, int key, char *value
         return OK;
     case KEY_NO_FUSE:
         shape->compose = true;
+        return OK;
+    case KEY_ALGORITHM:
+        shape->algorithm = value;
         return OK;
     case KEY_SAMPLES:
         s->samples_given = true;
@@ -341,15 +347,24 @@ int verb_latency(int argc, char **argv)
                "round."};
     struct latency_settings settings = {.model = "resnet50", .attention = "none,cbam",
                                 .batches = {1}, .batch_count = 1, .size_count = 1,
-                                .shape = {.classes = 1000, .seed = 1},
+                                .shape = {.classes = 1000, .seed = 1,
+                                          .algorithm = "direct"},
                                 .sample = sample_defaults()};
     struct record record;
     record_start(&record, VERB, argc, argv);
     enum status status = option_parse(&argp, VERB, argc, argv, &settings);
+    struct algorithm_option algorithm = {.file = ""};
     if (status == OK)
         status = complete(&settings);
     if (status == OK)
+        status = algorithm_option_open(&algorithm, settings.shape.algorithm);
+    if (status == OK) {
+        settings.shape.algorithm = algorithm.text;
+        settings.shape.algorithms =
+            algorithm.algorithms.rule == ALGORITHM_DIRECT ? NULL : &algorithm.algorithms;
         status = start(&settings, &record);
+    }
+    algorithm_option_close(&algorithm);
     option_list_free(&settings.models);
     option_list_free(&settings.attentions);
     return verb_fail(VERB, status);

@@ -52,7 +52,8 @@ static void fail_slot(struct slot *slot)
     snprintf(slot->answer.reason, sizeof slot->answer.reason, "%.250s", fail_text());
 }
 
-/* A fresh process for what only that can tell; then the program that is timed here. */
+/* The program that is timed here, which decides on algorithms where it has to; then a fresh process
+ * for what only that can tell. */
 static enum status prepare_slot(struct latency_work *work, const struct group *group,
                                 struct latency_network *network, int i, struct slot *slot)
 {
@@ -61,11 +62,11 @@ static enum status prepare_slot(struct latency_work *work, const struct group *g
     slot->entry = (struct latency_entry){.model = group->model, .program = &slot->program,
                                          .running = &slot->program};
     say("loading", slot, group->model, network->attention);
-    enum status status = latency_probe_child(group->model, network->attention, s->impls[i],
-                                             group->shape, &slot->entry.probe);
+    enum status status = latency_program_make(&slot->program, network, s->impls[i], work->ctx[i],
+                                              group->shape);
     if (status == OK)
-        status = latency_program_make(&slot->program, network, s->impls[i], work->ctx[i],
-                                      group->shape);
+        status = latency_probe_child(group->model, network->attention, s->impls[i], group->shape,
+                                     &slot->entry.probe);
     if (status == OK)
         return latency_ask(&slot->program, work->ctx[i], &slot->answer);
     fail_slot(slot);

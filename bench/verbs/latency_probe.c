@@ -138,11 +138,15 @@ enum status latency_probe_child(const char *model, const char *attention, const 
     snprintf(input, NUMBER, "--input=%dx%d", shape->input_h, shape->input_w);
     snprintf(classes, NUMBER, "--classes=%d", shape->classes);
     snprintf(seed, NUMBER, "--seed=%" PRIu64, shape->seed);
-    const char *argv[20] = {"cbam-bench", "latency", "--probe", "--model", model, "--attention",
+    const char *argv[24] = {"cbam-bench", "latency", "--probe", "--model", model, "--attention",
                             attention, "--impl", impl->name, batch, threads, classes, seed};
     int count = 13;
     if (shape->input_h > 0)
         argv[count++] = input;
+    if (shape->algorithms) {
+        argv[count++] = "--algorithm";
+        argv[count++] = shape->algorithm;
+    }
     if (shape->train)
         argv[count++] = "--train";
     if (shape->compose)

@@ -88,7 +88,8 @@ enum status latency_program_make(struct latency_program *program,
     struct program_request request = {.impl = impl, .ctx = ctx, .net = program->net,
                                       .batch = shape->batch, .train = shape->train,
                                       .loss = shape->train,
-                                      .drop_weights = shape->drop_weights};
+                                      .drop_weights = shape->drop_weights,
+                                      .algorithms = shape->algorithms};
     TRY(program_compile(&program->program, &request));
     program->compile_ms = ms_since(start);
     list_kernels(program->program, program->how, sizeof program->how);

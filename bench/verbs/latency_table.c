@@ -13,6 +13,7 @@ static const struct table_column row_columns[] = {
     {.name = "how", .audience = TABLE_MACHINES},
     {.name = "fused", .audience = TABLE_MACHINES},
     {.name = "dtype", .audience = TABLE_MACHINES},
+    {.name = "algorithm", .audience = TABLE_MACHINES},
     {.name = "batch"},
     {.name = "input", .audience = TABLE_PEOPLE},
     {.name = "input_h", .audience = TABLE_MACHINES},
@@ -127,6 +128,9 @@ static void add_subject(struct table *table, const struct latency_entry *entry)
     table_text(table, "how", program->how);
     table_bool(table, "fused", !shape->compose);
     table_text(table, "dtype", "f32");
+    char algorithm[ALGORITHM_NAME];
+    algorithms_name(shape->algorithms, algorithm);
+    table_text(table, "algorithm", algorithm);
     table_number(table, "batch", shape->batch);
     table_printf(table, "input", "%dx%d", network->spec.input_h, network->spec.input_w);
     table_number(table, "input_h", network->spec.input_h);

@@ -19,6 +19,8 @@ struct latency_shape {
     bool train;
     bool drop_weights;    /* give back what is packed: in a process with one program only */
     bool compose;         /* primitive operations only, nothing fused */
+    const char *algorithm;         /* as asked for: "direct", "auto:FILE" */
+    struct algorithms *algorithms; /* of convolutions; NULL: direct */
     uint64_t seed;        /* of weights, inputs, labels and the order within a round */
 };
 
@@ -90,6 +92,7 @@ enum { ANSWER_PARTS = 3 };
 struct latency_answer {
     float *part[ANSWER_PARTS]; /* NULL where there is none; owned */
     size_t count[ANSWER_PARTS];
+    double bound[ANSWER_PARTS]; /* how far another answer may be, relative 2-norm */
     bool ok;
     char reason[256];          /* when it is not ok */
 };

@@ -1,13 +1,15 @@
 /* Options of verbs that run a trained network: see network_options.h. */
 #include "bench/verbs/network_options.h"
 
+#include "bench/measure/decide.h"
+#include "bench/verbs/algorithm_option.h"
 #include "bench/verbs/options.h"
 #include "impls/base/threads.h"
 
 #include <stdio.h>
 
 enum { KEY_IMPL = 1500, KEY_THREADS, KEY_BATCH, KEY_SIZE, KEY_MISSING, KEY_UNEXPECTED,
-       KEY_NO_FUSE };
+       KEY_NO_FUSE, KEY_ALGORITHM };
 
 static const struct argp_option keys[] = {
     {"model", 'm', "MODEL", 0, "network and its options (resnet50)", 1},
@@ -21,6 +23,7 @@ static const struct argp_option keys[] = {
     {"threads", KEY_THREADS, "N", 0, "threads (all)", 1},
     {"batch", KEY_BATCH, "N", 0, "images at a time; changes no result", 1},
     {"no-fuse", KEY_NO_FUSE, NULL, 0, "primitive operations only", 1},
+    {"algorithm", KEY_ALGORITHM, ALGORITHM_VALUES, 0, ALGORITHM_HELP, 1},
     {0}};
 
 static enum status add_glob(const char *option, const char **list, const char *glob)
@@ -62,6 +65,9 @@ static enum status parse_key(struct network_options *o, int key, const char *arg
     case KEY_NO_FUSE:
         o->compose = true;
         return OK;
+    case KEY_ALGORITHM:
+        o->algorithm = arg;
+        return OK;
     default:
         return ERR_UNSUPPORTED;
     }
@@ -78,7 +84,7 @@ const struct argp network_argp = {keys, parse, NULL, NULL, NULL, NULL, NULL};
 void network_options_default(struct network_options *options, int batch)
 {
     *options = (struct network_options){
-        .impl = "onednn", .threads = threads_available(), .batch = batch,
+        .impl = "onednn", .algorithm = "direct", .threads = threads_available(), .batch = batch,
         .request = {.model = "resnet50", .attention = "none", .seed = 1}};
 }
 
@@ -91,6 +97,8 @@ enum status network_options_open(struct network_options *options, struct session
     TRY(session_open_impl(session, options->impl, options->threads));
     session->compose = options->compose;
     session->drop_weights = true;
+    TRY(algorithms_parse("--algorithm", options->algorithm, &session->algorithms));
+    session->algorithms.decide = decide_algorithm;
     return session_open_weights(session, &options->request);
 }
 

@@ -12,6 +12,7 @@ enum { NETWORK_GLOBS = 8 };
 struct network_options {
     const char *impl;
     int threads, batch;
+    const char *algorithm;           /* of convolutions: "direct", "auto:FILE" */
     bool compose;                    /* primitive operations only */
     struct weights_request request;  /* model, attention, weights and size; rules when opening */
     const char *missing[NETWORK_GLOBS + 1], *unexpected[NETWORK_GLOBS + 1];

@@ -111,7 +111,8 @@ static enum status open_program(struct work *work)
     struct program_request request = {.impl = work->session.impl, .ctx = work->session.ctx,
                                       .net = net, .batch = work->batch, .outputs = outputs,
                                       .output_count = count,
-                                      .drop_weights = work->session.drop_weights};
+                                      .drop_weights = work->session.drop_weights,
+                                      .algorithms = &work->session.algorithms};
     enum status status = program_compile(&work->program, &request);
     free(outputs);
     return status;

@@ -3,6 +3,7 @@
 
 #include "impls/base/memory.h"
 #include "impls/fused/winograd_kernels.h"
+#include "impls/ops.h"
 
 #include <omp.h>
 #include <string.h>
@@ -12,13 +13,6 @@ enum { NEAR_BYTES = 768 << 10, FAR_BYTES = 6 << 20, NEAR_WEIGHTS = 3 << 20, FEW_
 
 static const struct wino_kernels *const kernels[FUSED_ISAS] = {
     [FUSED_BASELINE] = &wino_baseline, [FUSED_AVX2] = &wino_avx2, [FUSED_AVX512] = &wino_avx512};
-
-bool winograd_fits(const struct op_desc *d)
-{
-    return d->conv.kh == 3 && d->conv.kw == 3 && d->conv.sh == 1 && d->conv.sw == 1 &&
-           d->conv.dh == 1 && d->conv.dw == 1 && d->conv.groups == 1 && d->conv.ph <= 2 &&
-           d->conv.pw <= 2;
-}
 
 static int round_up(int value, int unit)
 {
@@ -81,7 +75,7 @@ static void set_blocks(struct winograd *w)
 
 enum status winograd_make(struct winograd *w, const struct op_desc *d, int m, bool gradient)
 {
-    CHECK(winograd_fits(d) && (m == 2 || m == 4));
+    CHECK(op_fits_winograd(d) && (m == 2 || m == 4));
     *w = (struct winograd){.m = m, .gradient = gradient, .threads = omp_get_max_threads()};
     TRY(fused_isa_choose(&w->isa));
     w->kernels = kernels[w->isa];

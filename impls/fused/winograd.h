@@ -31,12 +31,7 @@ struct winograd {
     float *zeros;           /* owned: a pixel outside the map */
 };
 
-/* Whether a convolution has the shape for it: 3x3, stride 1, not dilated, one group, padding of at
- * most 2. */
-bool winograd_fits(const struct op_desc *d);
-
-/* Prepares F(m x m, 3 x 3) for a convolution (any kind that begins with one; its source and dst may
- * be strided) or, with `gradient`, for the gradient of its source. ERR_MEMORY, ERR_USAGE (see
+/* Prepares F(m x m, 3 x 3) for a convolution that op_fits_winograd() (its maps may be strided) or, with `gradient`, for the gradient of its source. ERR_MEMORY, ERR_USAGE (see
  * isa.h). On failure nothing is left to release. */
 enum status winograd_make(struct winograd *w, const struct op_desc *d, int m, bool gradient);
 void winograd_release(struct winograd *w); /* a zeroed one is allowed */

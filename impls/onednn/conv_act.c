@@ -1,11 +1,13 @@
 /* Fused convolutions by oneDNN, for inference: the normalisation is folded into the packed weights
  * (impls/fused/fold.h), shortcut and relu are the library's post-operations. Where the library has
- * nothing but reference code, the direct convolution of direct.h runs, as in conv2d.c. */
+ * nothing but reference code, the direct convolution of direct.h runs, as in conv2d.c. Winograd's
+ * algorithm is fused/winograd_act.h's: the library's own wants another layout of the maps. */
 #include "impls/onednn/onednn.h"
 
 #include "impls/base/memory.h"
 #include "impls/base/threads.h"
 #include "impls/fused/fold.h"
+#include "impls/fused/winograd_act.h"
 #include "impls/onednn/conv2d.h"
 #include "impls/onednn/direct.h"
 #include "impls/onednn/post.h"
@@ -85,6 +87,8 @@ static enum status plan_conv_act(struct impl_ctx *ctx, struct op_plan *plan)
 {
     if (plan->desc.train)
         return fail(ERR_UNSUPPORTED, "a fused convolution has no backward pass");
+    if (plan->desc.conv.algorithm != CONV_DIRECT)
+        return winograd_act_plan(plan);
     return shim_plan(ctx, plan, sizeof(struct conv_act), build, release);
 }
 
@@ -138,8 +142,10 @@ static enum status forward(const struct op_plan *plan, const struct op_args *arg
     return dnn_weighted_forward(&act->lib, plan, &folded);
 }
 
-const struct op_entry onednn_conv_act = {.name = "onednn conv_act", .plan = plan_conv_act,
-                                         .forward = forward, .release = release};
+const struct op_entry onednn_conv_act = {.name = "onednn conv_act", .winograd = true,
+                                         .plan = plan_conv_act, .forward = forward,
+                                         .release = release};
 
-const struct op_entry onednn_conv_sum_act = {.name = "onednn conv_sum_act", .plan = plan_conv_act,
-                                             .forward = forward, .release = release};
+const struct op_entry onednn_conv_sum_act = {.name = "onednn conv_sum_act", .winograd = true,
+                                             .plan = plan_conv_act, .forward = forward,
+                                             .release = release};

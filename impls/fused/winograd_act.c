@@ -1,0 +1,95 @@
+/* Plans of fused convolutions by Winograd's algorithm: see winograd_act.h. */
+#include "impls/fused/winograd_act.h"
+
+#include "impls/base/memory.h"
+#include "impls/fused/fold.h"
+#include "impls/fused/winograd.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct winograd_act {
+    struct winograd winograd;
+    struct fold fold;
+    const float *packed; /* what the transformed weights were made from, and which version of it */
+    unsigned version;
+    size_t fold_at;      /* of the area of folding in scratch */
+};
+
+static bool is_fused(const struct op_desc *d)
+{
+    return d->kind != OP_CONV2D;
+}
+
+void winograd_act_name(const struct op_plan *plan, char *text, size_t size)
+{
+    const int m = plan->desc.conv.algorithm == CONV_WINOGRAD2 ? 2 : 4;
+    enum fused_isa isa = FUSED_BASELINE;
+    if (fused_isa_choose(&isa) != OK)
+        isa = FUSED_BASELINE;
+    snprintf(text, size, "own winograd F(%dx%d,3x3) %s", m, m, fused_isa_name(isa));
+}
+
+static void release(struct op_plan *plan)
+{
+    struct winograd_act *act = plan->priv;
+    winograd_release(&act->winograd);
+    fold_release(&act->fold);
+    free(act);
+}
+
+static enum status build(struct op_plan *plan, struct winograd_act *act)
+{
+    const struct op_desc *d = &plan->desc;
+    char name[48];
+    TRY(winograd_make(&act->winograd, d, d->conv.algorithm == CONV_WINOGRAD2 ? 2 : 4, false));
+    if (is_fused(d))
+        TRY(fold_make(&act->fold, d, false));
+    act->fold_at = winograd_scratch(&act->winograd);
+    plan->scratch_bytes = act->fold_at + (is_fused(d) ? fold_area(&act->fold, d) : 0);
+    winograd_act_name(plan, name, sizeof name);
+    snprintf(plan->how, sizeof plan->how, "%s%s%s%s", name,
+             is_fused(d) && d->conv.with_bn ? ", folded bn" : "",
+             d->kind == OP_CONV_SUM_ACT ? ", sum" : "",
+             is_fused(d) && d->conv.with_relu ? ", relu" : "");
+    return OK;
+}
+
+static enum status forward(const struct op_plan *plan, const struct op_args *args)
+{
+    struct winograd_act *act = plan->priv;
+    const struct op_desc *d = &plan->desc;
+    struct op_args folded = *args;
+    if (is_fused(d))
+        folded = fold_use(&act->fold, d, args, (char *)args->scratch + act->fold_at);
+    const struct param *weight = folded.param[0];
+    if (act->packed != weight->data || act->version != weight->version) {
+        winograd_pack(&act->winograd, weight->data);
+        act->packed = weight->data;
+        act->version = weight->version;
+    }
+    const bool bias = is_fused(d) ? fold_has_bias(d) : d->conv.bias;
+    const struct winograd_call call = {
+        .src = &args->src[0], .dst = &args->dst,
+        .shortcut = d->kind == OP_CONV_SUM_ACT ? &args->src[1] : NULL,
+        .bias = bias ? folded.param[1]->data : NULL,
+        .relu = is_fused(d) && d->conv.with_relu, .scratch = args->scratch};
+    winograd_run(&act->winograd, &call);
+    return OK;
+}
+
+static const struct op_entry entry = {.name = "winograd conv_act", .strided = true,
+                                      .winograd = true, .forward = forward, .release = release};
+
+enum status winograd_act_plan(struct op_plan *plan)
+{
+    plan->priv = calloc(1, sizeof(struct winograd_act));
+    if (!plan->priv)
+        return fail(ERR_MEMORY, "out of memory: %zu bytes were needed",
+                    sizeof(struct winograd_act));
+    plan->entry = &entry;
+    const enum status status = build(plan, plan->priv);
+    if (status != OK)
+        release(plan);
+    return status;
+}
