@@ -211,7 +211,7 @@ static void check_network(const char *model, const char *attention, int h, int l
 static void test_networks(void **state)
 {
     (void)state;
-    check_network("resnet20", "cbam", 32, 17);
+    check_network("resnet20", "cbam", 32, 16);
     check_network("resnet50:width=0.25", "cbam", 70, 13);
     check_network("vgg16_bn:width=0.25", "none", 64, 12);
     check_network("densenet121:width=0.5", "none", 64, 20);

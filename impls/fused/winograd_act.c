@@ -47,6 +47,7 @@ static enum status build(struct op_plan *plan, struct winograd_act *act)
         TRY(fold_make(&act->fold, d, false));
     act->fold_at = winograd_scratch(&act->winograd);
     plan->scratch_bytes = act->fold_at + (is_fused(d) ? fold_area(&act->fold, d) : 0);
+    plan->packed = is_fused(d) ? fold_packed(d, true) : 1u;
     winograd_act_name(plan, name, sizeof name);
     snprintf(plan->how, sizeof plan->how, "%s%s%s%s", name,
              is_fused(d) && d->conv.with_bn ? ", folded bn" : "",
