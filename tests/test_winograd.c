@@ -118,6 +118,70 @@ static void test_over_the_shortcut(void **state)
     fused_case_close(&f);
 }
 
+/* ---- training ---- */
+
+/* Within 1e-5 of the oracle, as results are. */
+static void compare(const struct rig *rig, const char *what, const struct guarded *got,
+                    const struct oracle_num *due, size_t count)
+{
+    double difference = 0, norm = 0;
+    for (size_t i = 0; i < count; i++) {
+        const double d = (double)*guarded_at(got, i) - due[i].value;
+        difference += d * d;
+        norm += due[i].value * due[i].value;
+    }
+    if (!(sqrt(difference) <= 1e-5 * sqrt(norm)))
+        fail_msg("%s: %s differs by %.3g", rig->plan.how, what, sqrt(difference / norm));
+}
+
+static void check_training(const struct impl *impl, struct impl_ctx *ctx, const char *shape,
+                           const char *algorithm, bool add)
+{
+    const struct opcheck_variant v = {.data = OPCHECK_FLOAT, .seed = 7, .train = true,
+                                      .want_src = 1, .want_param = 1, .add_src = add};
+    char text[128], line[OPCHECK_TEXT];
+    struct op_desc desc;
+    struct rig rig;
+    struct oracle due;
+    snprintf(text, sizeof text, "conv2d %s %s", shape, algorithm);
+    fused_must(op_parse(text, &desc));
+    if (!rig_make(&rig, impl, ctx, &desc, &v, &line))
+        fail_msg("%s", line);
+    fused_must(oracle_make(&due, &rig.desc));
+    operands_fill(&due, v.data, v.seed);
+    oracle_forward(&due);
+    oracle_backward(&due);
+    rig_load(&rig, &due);
+    if (!rig_forward(&rig, FUSED_NAN_POISON))
+        fail_msg("%s", line);
+    compare(&rig, "dst", &rig.dst, due.dst, due.count_dst);
+    if (!rig_backward(&rig, FUSED_NAN_POISON, true))
+        fail_msg("%s", line);
+    for (size_t i = 0; add && i < due.count_src[0]; i++)
+        due.diff_src[0][i].value += operand_value(&rig.desc, v.data, v.seed, OPERAND_OLD_SRC, i);
+    compare(&rig, "gradient of the source", &rig.diff_src[0], due.diff_src[0], due.count_src[0]);
+    compare(&rig, "gradient of the weight", &rig.grad[0], due.diff_param[0], due.count_param[0]);
+    rig_free(&rig);
+    oracle_free(&due);
+}
+
+static void test_training(void **state)
+{
+    (void)state;
+    const struct impl *impl = impl_find("onednn");
+    struct impl_ctx *ctx;
+    if (!impl)
+        skip();
+    for (int threads = 1; threads <= 2 && threads <= threads_available(); threads++) {
+        fused_must(threads_set(threads));
+        fused_must(impl->open(&ctx));
+        for (int s = 0; s < SHAPES; s++)
+            for (int a = 0; a < 2; a++)
+                check_training(impl, ctx, shapes[s], algorithms[a], (s + a) % 2);
+        impl->close(ctx);
+    }
+}
+
 /* ---- what is refused ---- */
 
 static void expect_refused(const char *impl, const char *text, const char *why)
@@ -170,8 +234,8 @@ int main(int argc, char **argv)
     threads_startup(argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_conv_act),  cmocka_unit_test(test_conv_sum_act),
-        cmocka_unit_test(test_over_the_shortcut), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_over_the_shortcut), cmocka_unit_test(test_training),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_text),
     };
     return cmocka_run_group_tests_name("winograd", tests, NULL, NULL);
 }

@@ -156,7 +156,8 @@ static enum status open_program(struct run *run)
     struct program_request request = {
         .impl = run->session.impl, .ctx = run->session.ctx, .net = run->session.lowered,
         .batch = run->batch, .train = true, .inputs = run->source.ids,
-        .input_count = run->source.count, .loss = true, .smoothing = (float)s->label_smoothing};
+        .input_count = run->source.count, .loss = true, .smoothing = (float)s->label_smoothing,
+        .algorithms = &run->session.algorithms};
     TRY(params_prepare_training(run->session.net->params));
     TRY(program_compile(&run->program, &request));
     run->steps = s->steps > 0 ? s->steps : s->epochs * run->per_epoch;

@@ -6,6 +6,7 @@
 #include "impls/ops.h"
 
 #include <omp.h>
+#include <stdio.h>
 #include <string.h>
 
 /* What should stay in the second-level cache, and what may fill a part of the third. */
@@ -91,6 +92,16 @@ enum status winograd_make(struct winograd *w, const struct op_desc *d, int m, bo
     return ERR_MEMORY;
 }
 
+int winograd_tile(const struct op_desc *d)
+{
+    return d->conv.algorithm == CONV_WINOGRAD2 ? 2 : 4;
+}
+
+void winograd_name(const struct winograd *w, char *text, size_t size)
+{
+    snprintf(text, size, "own winograd F(%dx%d,3x3) %s", w->m, w->m, fused_isa_name(w->isa));
+}
+
 void winograd_release(struct winograd *w)
 {
     memory_free(w->u);
@@ -104,7 +115,7 @@ size_t winograd_scratch(const struct winograd *w)
     return memory_round(block * sizeof(float) * (size_t)(w->alone ? w->threads : 1));
 }
 
-void winograd_pack(struct winograd *w, const float *weight)
+static void pack(struct winograd *w, const float *weight)
 {
     const int panel = WINO_PANEL * w->kernels->lanes, panels = (w->k + panel - 1) / panel;
     const size_t narrow = 9, wide = narrow * (size_t)(w->gradient ? w->k : w->c);
@@ -120,4 +131,13 @@ void winograd_pack(struct winograd *w, const float *weight)
             .frequency = (size_t)w->c * (size_t)w->k_stride};
         w->kernels->weights[w->m / 4](&part);
     }
+}
+
+void winograd_use(struct winograd *w, const struct param *weight)
+{
+    if (w->packed == weight->data && w->version == weight->version)
+        return;
+    pack(w, weight->data);
+    w->packed = weight->data;
+    w->version = weight->version;
 }

@@ -29,19 +29,27 @@ struct winograd {
     size_t v_frequency, m_frequency; /* floats of one frequency of a block */
     float *u;               /* owned: transformed weights */
     float *zeros;           /* owned: a pixel outside the map */
+    const float *packed;    /* the weight that u was made from, and which version of it */
+    unsigned version;
 };
 
 /* Prepares F(m x m, 3 x 3) for a convolution that op_fits_winograd() (its maps may be strided) or, with `gradient`, for the gradient of its source. ERR_MEMORY, ERR_USAGE (see
  * isa.h). On failure nothing is left to release. */
 enum status winograd_make(struct winograd *w, const struct op_desc *d, int m, bool gradient);
+/* m of a description's algorithm. */
+int winograd_tile(const struct op_desc *d);
+
+/* "own winograd F(4x4,3x3) avx512": for `how`. */
+void winograd_name(const struct winograd *w, char *text, size_t size);
+
 void winograd_release(struct winograd *w); /* a zeroed one is allowed */
 
 /* Bytes that winograd_run() needs as scratch. */
 size_t winograd_scratch(const struct winograd *w);
 
-/* Transforms the convolution's weight, in PyTorch's order. Before the first run, and whenever it
- * has changed. */
-void winograd_pack(struct winograd *w, const float *weight);
+/* The convolution's weight, in PyTorch's order, for the runs that follow: transformed where it is
+ * another one, or another version, than the last. */
+void winograd_use(struct winograd *w, const struct param *weight);
 
 /* What one run works on. dst may be the memory of shortcut, not that of src. */
 struct winograd_call {

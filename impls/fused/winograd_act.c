@@ -11,23 +11,12 @@
 struct winograd_act {
     struct winograd winograd;
     struct fold fold;
-    const float *packed; /* what the transformed weights were made from, and which version of it */
-    unsigned version;
-    size_t fold_at;      /* of the area of folding in scratch */
+    size_t fold_at; /* of the area of folding in scratch */
 };
 
 static bool is_fused(const struct op_desc *d)
 {
     return d->kind != OP_CONV2D;
-}
-
-void winograd_act_name(const struct op_plan *plan, char *text, size_t size)
-{
-    const int m = plan->desc.conv.algorithm == CONV_WINOGRAD2 ? 2 : 4;
-    enum fused_isa isa = FUSED_BASELINE;
-    if (fused_isa_choose(&isa) != OK)
-        isa = FUSED_BASELINE;
-    snprintf(text, size, "own winograd F(%dx%d,3x3) %s", m, m, fused_isa_name(isa));
 }
 
 static void release(struct op_plan *plan)
@@ -42,13 +31,13 @@ static enum status build(struct op_plan *plan, struct winograd_act *act)
 {
     const struct op_desc *d = &plan->desc;
     char name[48];
-    TRY(winograd_make(&act->winograd, d, d->conv.algorithm == CONV_WINOGRAD2 ? 2 : 4, false));
+    TRY(winograd_make(&act->winograd, d, winograd_tile(d), false));
     if (is_fused(d))
         TRY(fold_make(&act->fold, d, false));
     act->fold_at = winograd_scratch(&act->winograd);
     plan->scratch_bytes = act->fold_at + (is_fused(d) ? fold_area(&act->fold, d) : 0);
     plan->packed = is_fused(d) ? fold_packed(d, true) : 1u;
-    winograd_act_name(plan, name, sizeof name);
+    winograd_name(&act->winograd, name, sizeof name);
     snprintf(plan->how, sizeof plan->how, "%s%s%s%s", name,
              is_fused(d) && d->conv.with_bn ? ", folded bn" : "",
              d->kind == OP_CONV_SUM_ACT ? ", sum" : "",
@@ -63,12 +52,7 @@ static enum status forward(const struct op_plan *plan, const struct op_args *arg
     struct op_args folded = *args;
     if (is_fused(d))
         folded = fold_use(&act->fold, d, args, (char *)args->scratch + act->fold_at);
-    const struct param *weight = folded.param[0];
-    if (act->packed != weight->data || act->version != weight->version) {
-        winograd_pack(&act->winograd, weight->data);
-        act->packed = weight->data;
-        act->version = weight->version;
-    }
+    winograd_use(&act->winograd, folded.param[0]);
     const bool bias = is_fused(d) ? fold_has_bias(d) : d->conv.bias;
     const struct winograd_call call = {
         .src = &args->src[0], .dst = &args->dst,

@@ -9,7 +9,4 @@
  * of Winograd's and sets its entry, which takes strided maps. ERR_MEMORY, ERR_USAGE (isa.h). */
 enum status winograd_act_plan(struct op_plan *plan);
 
-/* "own winograd F(4x4,3x3) avx512": the kernel's name in `how`. */
-void winograd_act_name(const struct op_plan *plan, char *text, size_t size);
-
 #endif

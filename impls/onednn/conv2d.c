@@ -1,9 +1,12 @@
 /* Convolution by oneDNN on NHWC maps. Which kernel runs is the library's choice, with two guards:
  * a faulty kernel is led round (needs_gather()), reference code is replaced (or_direct()). Running
- * the library is weighted.c's business. */
+ * the library is weighted.c's business. Winograd's algorithm, of the result and of the source's
+ * gradient, is fused/winograd.h's; the weight's gradient then still is the library's. */
 #include "impls/onednn/onednn.h"
 
 #include "impls/base/memory.h"
+#include "impls/fused/winograd.h"
+#include "impls/fused/winograd_act.h"
 #include "impls/onednn/conv2d.h"
 #include "impls/onednn/direct.h"
 #include "impls/onednn/weighted.h"
@@ -14,6 +17,7 @@
 
 struct conv {
     struct dnn_weighted lib;
+    struct winograd result, source; /* u NULL: not used */
     float *taps; /* weights for our own kernel, where it is used */
     const float *packed; /* what the taps were made from, and which version of it */
     unsigned version;
@@ -112,6 +116,36 @@ static size_t weight_count(const struct op_desc *d)
            (size_t)d->conv.kw;
 }
 
+/* The library's primitives were needed to make that of the weight's gradient. */
+static enum status make_winograd(struct op_plan *plan, struct conv *conv)
+{
+    const struct op_desc *d = &plan->desc;
+    struct dnn_weighted *w = &conv->lib;
+    TRY(winograd_make(&conv->result, d, winograd_tile(d), false));
+    shim_release(&w->forward);
+    winograd_name(&conv->result, w->forward.name, sizeof w->forward.name);
+    if (!dnn_weighted_wants_src(d))
+        return OK;
+    TRY(winograd_make(&conv->source, d, winograd_tile(d), true));
+    shim_release(&w->backward_data);
+    snprintf(w->backward_data.name, sizeof w->backward_data.name, "the same");
+    return OK;
+}
+
+static enum status make_taps(const struct op_desc *d, struct conv *conv)
+{
+    const struct dnn_weighted *w = &conv->lib;
+    if (w->forward.prim && (!dnn_weighted_wants_src(d) || w->backward_data.prim))
+        return OK;
+    conv->taps = memory_alloc(weight_count(d) * sizeof(float));
+    return conv->taps ? OK : ERR_MEMORY;
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 static enum status build(struct impl_ctx *ctx, struct op_plan *plan)
 {
     const struct op_desc *d = &plan->desc;
@@ -120,13 +154,13 @@ static enum status build(struct impl_ctx *ctx, struct op_plan *plan)
     w->bias = d->conv.bias;
     w->plain = dnn_conv_weights(d);
     TRY(make_prims(ctx, d, w));
-    if (!w->forward.prim || (dnn_weighted_wants_src(d) && !w->backward_data.prim)) {
-        conv->taps = memory_alloc(weight_count(d) * sizeof(float));
-        if (!conv->taps)
-            return ERR_MEMORY;
-    }
+    TRY(d->conv.algorithm == CONV_DIRECT ? make_taps(d, conv) : make_winograd(plan, conv));
     TRY(dnn_weighted_finish(ctx, plan, w));
     plan->packed |= !w->forward.prim; /* into taps */
+    if (conv->result.u)
+        plan->scratch_bytes = larger(plan->scratch_bytes, winograd_scratch(&conv->result));
+    if (conv->source.u)
+        plan->scratch_bytes = larger(plan->scratch_bytes, winograd_scratch(&conv->source));
     return OK;
 }
 
@@ -134,12 +168,16 @@ static void release(struct op_plan *plan)
 {
     struct conv *conv = plan->priv;
     dnn_weighted_release(&conv->lib);
+    winograd_release(&conv->result);
+    winograd_release(&conv->source);
     memory_free(conv->taps);
     free(conv);
 }
 
 static enum status plan_conv(struct impl_ctx *ctx, struct op_plan *plan)
 {
+    if (plan->desc.conv.algorithm != CONV_DIRECT && !plan->desc.train)
+        return winograd_act_plan(plan);
     return shim_plan(ctx, plan, sizeof(struct conv), build, release);
 }
 
@@ -159,6 +197,14 @@ static enum status forward(const struct op_plan *plan, const struct op_args *arg
     struct conv *conv = plan->priv;
     if (conv->lib.forward.prim)
         return dnn_weighted_forward(&conv->lib, plan, args);
+    if (conv->result.u) {
+        const struct winograd_call call = {
+            .src = &args->src[0], .dst = &args->dst, .scratch = args->scratch,
+            .bias = conv->lib.bias ? args->param[1]->data : NULL};
+        winograd_use(&conv->result, args->param[0]);
+        winograd_run(&conv->result, &call);
+        return OK;
+    }
     dnn_direct_forward(&plan->desc, args->src[0].data, taps_of(plan, args->param[0]),
                        conv->lib.bias ? args->param[1]->data : NULL, args->dst.data);
     return OK;
@@ -169,6 +215,14 @@ static enum status backward_data(const struct op_plan *plan, const struct op_arg
     struct conv *conv = plan->priv;
     if (conv->lib.backward_data.prim)
         return dnn_weighted_backward_data(&conv->lib, plan, args);
+    if (conv->source.u) {
+        const struct winograd_call call = {
+            .src = &args->diff_dst, .dst = &args->diff_src[0], .scratch = args->scratch,
+            .add = args->add_diff_src & 1u};
+        winograd_use(&conv->source, args->param[0]);
+        winograd_run(&conv->source, &call);
+        return OK;
+    }
     dnn_direct_backward_src(&plan->desc, args->diff_dst.data, taps_of(plan, args->param[0]),
                             args->diff_src[0].data, args->add_diff_src & 1u);
     return OK;
@@ -198,6 +252,6 @@ static enum status backward(const struct op_plan *plan, const struct op_args *ar
     return OK;
 }
 
-const struct op_entry onednn_conv2d = {.name = "onednn conv2d", .plan = plan_conv,
-                                       .forward = forward, .backward = backward,
-                                       .release = release};
+const struct op_entry onednn_conv2d = {.name = "onednn conv2d", .winograd = true,
+                                       .plan = plan_conv, .forward = forward,
+                                       .backward = backward, .release = release};
