@@ -40,8 +40,27 @@ static struct shim_window window_of(const struct op_desc *d)
                   shim_pad_after(src->w, dst->w, d->conv.kw, d->conv.sw, dw, pw)}};
 }
 
-struct shim_conv dnn_conv_describe(const struct op_desc *d, bool bias)
+enum { SMALL_MAP = 64 }; /* pixels; from 14 x 14 on nothing is gained */
+
+/* The library deals with one image at a time, and with maps of a few pixels its kernels are mostly
+ * idle. A 1x1 window without stride or padding does not see where an image ends: the images of a
+ * dense batch are then one tall map. */
+static struct op_desc as_one_image(const struct op_desc *d)
 {
+    struct op_desc one = *d;
+    bool pointwise = d->conv.kh == 1 && d->conv.kw == 1 && d->conv.sh == 1 && d->conv.sw == 1 &&
+                     d->conv.ph == 0 && d->conv.pw == 0;
+    if (!pointwise || d->src[0].h * d->src[0].w > SMALL_MAP)
+        return one;
+    one.src[0].h *= d->src[0].n;
+    one.dst.h *= d->src[0].n;
+    one.src[0].n = one.dst.n = 1;
+    return one;
+}
+
+struct shim_conv dnn_conv_describe(const struct op_desc *desc, bool bias)
+{
+    const struct op_desc one = as_one_image(desc), *d = &one;
     return (struct shim_conv){.src = shim_map(&d->src[0]), .weights = shim_any(dnn_conv_weights(d)),
                               .bias = bias ? shim_vector(d->conv.oc) : (struct shim_view){0},
                               .dst = shim_map(&d->dst), .window = window_of(d)};
