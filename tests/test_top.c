@@ -213,7 +213,8 @@ static void train_uncached(struct session *session, const struct train_settings 
     support_ok(program_compile(&program, &request));
     for (int step = 0, per_epoch = list->n / s->batch; step < s->steps; step++) {
         struct rate rate = schedule_rate(s, step, s->steps, per_epoch);
-        const struct sgd sgd = {rate.lr, rate.momentum, s->weight_decay, s->nesterov};
+        const struct sgd sgd = {.lr = rate.lr, .momentum = rate.momentum,
+                                .weight_decay = s->weight_decay, .nesterov = s->nesterov};
         if (step % per_epoch == 0)
             source_start(&source, step / per_epoch);
         support_ok(source_fill(&source, step % per_epoch, program));

@@ -37,6 +37,19 @@ static void test_network(void **state)
     finish(&f, way, net_case_is_fused(&f.c) ? "fused, ten steps" : "ten steps", good, text);
 }
 
+/* Inference alone, of networks made of operations that the others train. */
+static void test_forward(void **state)
+{
+    const struct way *way = *state;
+    for (int fused = 0; fused < 2; fused++) {
+        struct torch_fixture f;
+        char text[TORCH_TEXT];
+        torch_open(&f, way->detail, way->impl, fused == 1, NULL);
+        bool good = torch_check_inference(&f, text);
+        finish(&f, way, fused ? "fused" : "primitives", good, text);
+    }
+}
+
 /* ---- what is refused ---- */
 
 /* Other forms of attention whose weights have the same names. */
@@ -111,6 +124,8 @@ int main(int argc, char **argv)
         {"resnet50_article", test_network, EACH_IMPL, "resnet50_article"},
         {"vgg16_bn_cbam", test_network, EACH_IMPL, "vgg16_bn_cbam"},
         {"densenet121_cbam", test_network, EACH_IMPL, "densenet121_cbam"},
+        {"resnext50_cbam", test_forward, EACH_IMPL, "resnext50_cbam"},
+        {"mobilenet_cbam", test_forward, EACH_IMPL, "mobilenet_cbam"},
         {"other networks are refused", test_other_networks_are_refused, ONCE, NULL},
         {"other optimisers are refused", test_other_optimisers_are_refused, ONCE, NULL},
     };

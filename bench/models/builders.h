@@ -9,10 +9,12 @@
 int model_width(const struct model_spec *spec, int channels);
 
 /* Each appends the whole network on net->input and returns the id of the logits.
- * `depth` is the number in the name. */
+ * `depth` is the number in the name, or one of resnet_variant. */
+enum resnet_variant { WIDE_RESNET18 = 1018, RESNEXT50_32X4D = 2050, RESNEXT101_32X4D = 2101 };
 int resnet_build(struct net *net, const struct model_spec *spec, int depth);
 int cifar_resnet_build(struct net *net, const struct model_spec *spec, int depth);
 int densenet_build(struct net *net, const struct model_spec *spec, int depth);
+int mobilenet_build(struct net *net, const struct model_spec *spec, int variant);
 
 enum vgg_variant { VGG16, VGG16_BN };
 int vgg_build(struct net *net, const struct model_spec *spec, int variant);

@@ -19,6 +19,12 @@ static const struct model {
     {"resnet50", "ResNet-50", "torchvision", resnet_build, 50, 224, true, true},
     {"resnet101", "ResNet-101", "torchvision", resnet_build, 101, 224, true, true},
     {"resnet152", "ResNet-152", "torchvision", resnet_build, 152, 224, true, true},
+    {"wrn18", "WideResNet-18", "torchvision", resnet_build, WIDE_RESNET18, 224, true, false},
+    {"resnext50_32x4d", "ResNeXt-50 32x4d", "torchvision", resnet_build, RESNEXT50_32X4D, 224, true,
+     true},
+    {"resnext101_32x4d", "ResNeXt-101 32x4d", "torchvision", resnet_build, RESNEXT101_32X4D, 224,
+     true, true},
+    {"mobilenet", "MobileNet", "torchvision", mobilenet_build, 0, 224, true, false},
     {"vgg16", "VGG-16", "torchvision-vgg", vgg_build, VGG16, 224, true, false},
     {"vgg16_bn", "VGG-16-BN", "torchvision-vgg", vgg_build, VGG16_BN, 224, true, false},
     {"densenet121", "DenseNet-121", "torchvision-densenet", densenet_build, 121, 224, true, false},
@@ -29,6 +35,20 @@ static const struct model {
     {"resnet110", "CIFAR ResNet-110", "kaiming", cifar_resnet_build, 110, 32, false, false},
 };
 enum { MODELS = sizeof models / sizeof models[0] };
+
+/* Options of width that one network was published with. */
+static const struct multiplier {
+    const char *model, *name;
+    double usual;
+} multipliers[] = {{"wrn18", "widen", 1.5}, {"mobilenet", "alpha", 1}};
+
+static const struct multiplier *find_multiplier(const char *model)
+{
+    for (size_t i = 0; i < sizeof multipliers / sizeof multipliers[0]; i++)
+        if (strcmp(multipliers[i].model, model) == 0)
+            return &multipliers[i];
+    return NULL;
+}
 
 static const struct model *find(const char *name)
 {
@@ -47,9 +67,19 @@ int model_width(const struct model_spec *spec, int channels)
     return whole < 1 ? 1 : whole;
 }
 
+static enum status read_factor(const struct model_spec *spec, const char *name, const char *text,
+                               double *factor)
+{
+    char *end;
+    *factor = strtod(text, &end);
+    if (*text && !*end && *factor >= 0.01 && *factor <= 8)
+        return OK;
+    return fail(ERR_USAGE, "--model %s: %s wants a number from 0.01 to 8", spec->text, name);
+}
+
 static enum status unknown_model(const char *text)
 {
-    char known[256] = "";
+    char known[512] = "";
     for (int i = 0; i < MODELS; i++)
         snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "",
                  models[i].name);
@@ -58,13 +88,12 @@ static enum status unknown_model(const char *text)
 
 static enum status set_option(struct model_spec *spec, const struct model *model, char *option)
 {
-    char *end;
-    if (strncmp(option, "width=", 6) == 0) {
-        spec->width = strtod(option + 6, &end);
-        if (option[6] && !*end && spec->width >= 0.01 && spec->width <= 8)
-            return OK;
-        return fail(ERR_USAGE, "--model %s: width wants a number from 0.01 to 8", spec->text);
-    }
+    const struct multiplier *own = find_multiplier(model->name);
+    size_t length = own ? strlen(own->name) : 0;
+    if (strncmp(option, "width=", 6) == 0)
+        return read_factor(spec, "width", option + 6, &spec->width);
+    if (own && strncmp(option, own->name, length) == 0 && option[length] == '=')
+        return read_factor(spec, own->name, option + length + 1, &spec->multiplier);
     if (strcmp(option, "stem=small") == 0 || strcmp(option, "stem=large") == 0) {
         if (!model->has_stem)
             return fail(ERR_USAGE, "--model %s: %s has no stem option", spec->text, model->name);
@@ -79,13 +108,15 @@ static enum status set_option(struct model_spec *spec, const struct model *model
         return OK;
     }
     return fail(ERR_USAGE, "--model %s: option '%s' is not known; known are width=X, "
-                "stem=small|large, strides=v1|v1.5", spec->text, option);
+                "stem=small|large, strides=v1|v1.5, widen=X (wrn18), alpha=X (mobilenet)",
+                spec->text, option);
 }
 
 enum status model_parse(const char *text, const char *attention, struct model_spec *spec)
 {
     char copy[sizeof spec->text], *rest;
-    *spec = (struct model_spec){.classes = 1000, .input_c = 3, .width = 1};
+    *spec = (struct model_spec){.classes = 1000, .input_c = 3, .width = 1,
+                                 .multiplier = 1};
     if (strlen(text) >= sizeof copy)
         return fail(ERR_USAGE, "--model: more than %zu characters", sizeof copy - 1);
     strcpy(copy, text);
@@ -95,6 +126,8 @@ enum status model_parse(const char *text, const char *attention, struct model_sp
     if (!model)
         return unknown_model(text);
     snprintf(spec->name, sizeof spec->name, "%s", name);
+    const struct multiplier *own = find_multiplier(name);
+    spec->multiplier = own ? own->usual : 1;
     for (char *option; (option = strtok_r(NULL, ":", &rest));)
         TRY(set_option(spec, model, option));
     spec->input_h = spec->input_w = spec->small_stem ? 32 : model->input;
@@ -139,10 +172,13 @@ enum status model_build(const struct model_spec *spec, struct net **out)
 void model_title(const struct model_spec *spec, char *text, size_t size)
 {
     const struct model *model = find(spec->name);
-    char width[32] = "";
+    char width[32] = "", multiplier[32] = "";
+    const struct multiplier *own = find_multiplier(spec->name);
+    if (own)
+        snprintf(multiplier, sizeof multiplier, " %s=%g", own->name, spec->multiplier);
     if (spec->width != 1)
         snprintf(width, sizeof width, ", width %g", spec->width);
-    snprintf(text, size, "%s%s%s%s", model->title,
+    snprintf(text, size, "%s%s%s%s%s", model->title, multiplier,
              !model->has_strides ? "" : spec->v1 ? " v1" : " v1.5", width,
              spec->small_stem ? ", small stem" : "");
 }

@@ -13,6 +13,8 @@ struct model_spec {
     double width;                /* 1: as published */
     bool small_stem;             /* 3x3 stride 1, no pool: for images of about 32 px */
     bool v1;                     /* stride on the first 1x1 convolution instead of the 3x3 */
+    double multiplier;           /* wrn18: widen=, of the four stages; mobilenet: alpha=, of all
+                                    channels, as published; else 1 */
 };
 
 /* Parses the model and the attention text; classes, input sizes are set by the caller (defaults

@@ -1,19 +1,29 @@
-/* ResNet-18/34/50/101/152 (He et al. 2016) in torchvision's layout and names, v1.5 unless v1.
+/* ResNet-18/34/50/101/152 (He et al. 2016), ResNeXt-50/101 32x4d (Xie et al. 2017) and
+ * WideResNet-18 (stages widened, the stem not: Woo et al. 2018, table 4) in torchvision's layout and
+ * names, v1.5 unless v1. A ResNeXt narrowed by width keeps the width of a group and has fewer groups.
  * Attention stands in every block after the last BN and before the addition (Woo et al. 2018). */
 #include "bench/models/builders.h"
 
+#include <math.h>
 #include <stdio.h>
 
 static const struct variant {
     int depth, blocks[4];
     bool bottleneck;
+    int groups; /* ResNeXt: cardinality, with 4 channels a group in the first stage; else 0 */
 } variants[] = {
-    {18, {2, 2, 2, 2}, false},   {34, {3, 4, 6, 3}, false},   {50, {3, 4, 6, 3}, true},
-    {101, {3, 4, 23, 3}, true},  {152, {3, 8, 36, 3}, true},
+    {18, {2, 2, 2, 2}, false, 0},
+    {34, {3, 4, 6, 3}, false, 0},
+    {50, {3, 4, 6, 3}, true, 0},
+    {101, {3, 4, 23, 3}, true, 0},
+    {152, {3, 8, 36, 3}, true, 0},
+    {WIDE_RESNET18, {2, 2, 2, 2}, false, 0},
+    {RESNEXT50_32X4D, {3, 4, 6, 3}, true, 32},
+    {RESNEXT101_32X4D, {3, 4, 23, 3}, true, 32},
 };
 
 struct block {
-    int in, mid, out, stride;
+    int in, mid, out, stride, groups;
 };
 
 static int conv_bn(struct net *net, const char *conv, const char *bn, int x, int oc, int k,
@@ -29,10 +39,19 @@ static int basic_branch(struct net *net, int x, struct block b)
     return conv_bn(net, "conv2", "bn2", x, b.out, 3, 1);
 }
 
+/* A 3x3 convolution in groups, and its batch normalisation. */
+static int grouped_bn(struct net *net, int x, int oc, int stride, int groups)
+{
+    struct op_desc conv = {.kind = OP_CONV2D,
+                           .conv = {.oc = oc, .kh = 3, .kw = 3, .sh = stride, .sw = stride,
+                                    .ph = 1, .pw = 1, .dh = 1, .dw = 1, .groups = groups}};
+    return net_batchnorm(net, "bn2", net_op(net, "conv2", &conv, x, NO_NODE));
+}
+
 static int bottleneck_branch(struct net *net, int x, struct block b, bool v1)
 {
     x = net_relu(net, conv_bn(net, "conv1", "bn1", x, b.mid, 1, v1 ? b.stride : 1));
-    x = net_relu(net, conv_bn(net, "conv2", "bn2", x, b.mid, 3, v1 ? 1 : b.stride));
+    x = net_relu(net, grouped_bn(net, x, b.mid, v1 ? 1 : b.stride, b.groups));
     return conv_bn(net, "conv3", "bn3", x, b.out, 1, 1);
 }
 
@@ -48,14 +67,27 @@ static int add_block(struct net *net, const struct model_spec *spec, int x, stru
     return net_relu(net, net_add(net, y, shortcut));
 }
 
+/* Widths of a stage's blocks. */
+static struct block stage_block(const struct model_spec *spec, const struct variant *v, int stage)
+{
+    int planes = model_width(spec, (int)lrint((64 << stage) * spec->multiplier));
+    struct block b = {.mid = planes, .out = v->bottleneck ? 4 * planes : planes, .groups = 1};
+    if (v->groups > 0) {
+        int groups = (int)lrint(v->groups * spec->width);
+        b.groups = groups < 1 ? 1 : groups;
+        b.mid = b.groups * (4 << stage);
+    }
+    return b;
+}
+
 static int add_stage(struct net *net, const struct model_spec *spec, int x,
                      const struct variant *v, int stage, int *channels)
 {
     char scope[32];
-    int mid = model_width(spec, 64 << stage);
+    struct block b = stage_block(spec, v, stage);
     for (int i = 0; i < v->blocks[stage]; i++) {
-        struct block b = {*channels, mid, v->bottleneck ? 4 * mid : mid,
-                          i == 0 && stage > 0 ? 2 : 1};
+        b.in = *channels;
+        b.stride = i == 0 && stage > 0 ? 2 : 1;
         snprintf(scope, sizeof scope, "layer%d.%d", stage + 1, i);
         net_push(net, scope);
         x = add_block(net, spec, x, b, v->bottleneck);

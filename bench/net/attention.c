@@ -136,6 +136,22 @@ static int gated(struct net *net, struct net_site *site, int x)
     return y;
 }
 
+/* The control: two 1x1 convolutions beside x, at every pixel alike; nothing is pooled or gated. */
+static int control(struct net *net, const struct attention_spec *spec, int x)
+{
+    if (net->error != OK)
+        return NO_NODE;
+    int channels = net_shape(net, x).c;
+    struct op_desc conv = {.kind = OP_CONV2D,
+                           .conv = {.oc = attention_hidden(spec, channels), .kh = 1, .kw = 1,
+                                    .sh = 1, .sw = 1, .dh = 1, .dw = 1, .groups = 1,
+                                    .bias = true}};
+    int hidden = net_op_shared(net, "conv1", &conv, x, NO_NODE);
+    int active = net->error == OK ? net_relu(net, hidden) : NO_NODE;
+    conv.conv.oc = channels;
+    return add(net, x, net_op_shared(net, "conv2", &conv, active, NO_NODE), 1, 1);
+}
+
 int attention_compose(struct net *net, int src, int number)
 {
     struct net_site *site = &net->sites[number];
@@ -145,7 +161,7 @@ int attention_compose(struct net *net, int src, int number)
     net->part = PART_ATTENTION;
     net->site = number;
     net_push(net, site->name);
-    int y = gated(net, site, src);
+    int y = spec->control ? control(net, spec, src) : gated(net, site, src);
     if (spec->inner && net->error == OK)
         y = add(net, src, y, 1, 1);
     if (spec->alpha && net->error == OK) {
@@ -223,10 +239,12 @@ int attention_whole(struct net *net, int src, int number)
 
 /* Initialisation of one parameter of a site. */
 static enum init_rule rule_of(const struct attention_spec *spec, const struct net_param *param,
-                              bool last_linear)
+                              bool last_layer)
 {
     bool authors = spec->init == INIT_AUTHORS;
-    bool zero_logits = spec->twice && (last_linear || (param->kind == OP_CONV2D && !spec->bn));
+    if (spec->control) /* the last convolution starts at zero: the network is as without it */
+        return last_layer ? INIT_ZERO : INIT_UNIFORM_FAN_IN;
+    bool zero_logits = spec->twice && (last_layer || (param->kind == OP_CONV2D && !spec->bn));
     switch (param->kind) {
     case OP_BATCHNORM:
         if (param->slot == 3)
@@ -254,8 +272,10 @@ static void survey(struct net_site *site, const struct net *composed, const stru
         if (node->type == NODE_OP)
             site->macs += op_macs(&node->desc);
         for (int p = 0; p < count; p++) {
-            bool last = node->desc.kind == OP_LINEAR && node->desc.dst.c == site->map.c &&
-                        strstr(node->param[p]->name, mlp_name(site->spec, 1));
+            bool last = site->spec->control
+                            ? strstr(node->name, "conv2") != NULL
+                            : node->desc.kind == OP_LINEAR && node->desc.dst.c == site->map.c &&
+                                  strstr(node->param[p]->name, mlp_name(site->spec, 1));
             node->param[p]->rule = rule_of(site->spec, node->param[p], last);
         }
     }
@@ -273,7 +293,7 @@ static void site_name(const struct net *net, const struct attention_spec *spec, 
                       char *text, size_t size)
 {
     bool bare = spec->article_names || spec->squeeze_names;
-    const char *last = slot[0] ? slot : bare ? "" : "cbam";
+    const char *last = slot[0] ? slot : bare ? "" : spec->control ? "control" : "cbam";
     text[0] = '\0';
     for (int i = 0; i <= net->depth; i++) {
         const char *part = i < net->depth ? net->scope[i] : last;
@@ -289,7 +309,7 @@ int attention_add(struct net *net, int src, const struct attention_spec *spec, c
         return src;
     struct net_site site = {.spec = spec, .map = net_shape(net, src), .channel_gate = NO_NODE,
                             .spatial_gate = NO_NODE};
-    site.hidden = spec->channel ? attention_hidden(spec, site.map.c) : 0;
+    site.hidden = spec->channel || spec->control ? attention_hidden(spec, site.map.c) : 0;
     site_name(net, spec, slot, site.name, sizeof site.name);
     int node = net_attention(net, &site, src);
     struct net *trial = node == NO_NODE ? NULL : net_sharing(net);

@@ -24,19 +24,22 @@ struct attention_spec {
     bool inner;                /* x + x g */
     bool twice;                /* scale=2: x (2 gc) (2 gs), zero logits at the start */
     bool alpha;                /* x + a (x g - x), a learned from 0 */
+    bool control;              /* no attention: x + conv1x1(relu(conv1x1(x))) in its place, with as
+                                  many parameters as cbam:r=R:k=K to the nearest hidden width */
     enum attention_init init;
     enum attention_place place;
 };
 
 /* "none", "cbam", "cbam-article", "se", "cbam-channel", "cbam-spatial", "cbam-parallel",
- * "cbam-spatial-first", "cbam-light", with options ":key=value". ERR_USAGE names what is not
+ * "cbam-spatial-first", "cbam-light", "control", with options ":key=value". ERR_USAGE names what is not
  * understood and lists what is. */
 enum status attention_parse(const char *text, struct attention_spec *spec);
 
 /* True for "none". */
 bool attention_is_none(const struct attention_spec *spec);
 
-/* Hidden width of the channel MLP at `channels`: floor(C/r) (or rounded), at least 1. */
+/* Hidden width of the channel MLP at `channels`: floor(C/r) (or rounded), at least 1. Of the
+ * control: that, and as much more as makes up for the spatial gate's 2 k k + 2 parameters. */
 int attention_hidden(const struct attention_spec *spec, int channels);
 
 /* Adds one attention node on `src`, with its parameters, and returns its id; returns src when spec

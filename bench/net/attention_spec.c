@@ -29,11 +29,12 @@ static const struct {
     {"cbam-light",
      {.channel = true, .spatial = true, .r = 16, .k = 7, .bn = true, .cpool = CPOOL_HALF,
       .spool = SPOOL_HALF, .round_hidden = true, .init = INIT_PYTORCH}},
+    {"control", {.control = true, .r = 16, .k = 7}},
 };
 enum { FORMS = sizeof forms / sizeof forms[0] };
 
 /* Which gates an option is about: accepted only where one of them is there. */
-enum { ABOUT_CHANNEL = 1, ABOUT_SPATIAL = 2, ABOUT_BOTH = 4 };
+enum { ABOUT_CHANNEL = 1, ABOUT_SPATIAL = 2, ABOUT_BOTH = 4, ABOUT_ANY = 8 };
 
 /* Options whose value is one of a few words: the word sets a field to its number. */
 static const struct choice {
@@ -60,22 +61,25 @@ static const struct choice {
     {"planes", "mean-max", ABOUT_SPATIAL, FIELD(mean_first), true, 1},
     {"init", "authors", ABOUT_CHANNEL | ABOUT_SPATIAL, FIELD(init), false, INIT_AUTHORS},
     {"init", "pytorch", ABOUT_CHANNEL | ABOUT_SPATIAL, FIELD(init), false, INIT_PYTORCH},
-    {"place", "block", ABOUT_CHANNEL | ABOUT_SPATIAL, FIELD(place), false, PLACE_BLOCK},
-    {"place", "stage", ABOUT_CHANNEL | ABOUT_SPATIAL, FIELD(place), false, PLACE_STAGE},
-    {"place", "head", ABOUT_CHANNEL | ABOUT_SPATIAL, FIELD(place), false, PLACE_HEAD},
+    {"place", "block", ABOUT_ANY, FIELD(place), false, PLACE_BLOCK},
+    {"place", "stage", ABOUT_ANY, FIELD(place), false, PLACE_STAGE},
+    {"place", "head", ABOUT_ANY, FIELD(place), false, PLACE_HEAD},
 #undef FIELD
 };
 enum { CHOICES = sizeof choices / sizeof choices[0] };
 
 bool attention_is_none(const struct attention_spec *spec)
 {
-    return !spec->channel && !spec->spatial;
+    return !spec->channel && !spec->spatial && !spec->control;
 }
 
 int attention_hidden(const struct attention_spec *spec, int channels)
 {
     int hidden = spec->round_hidden ? (int)rint((double)channels / spec->r) : channels / spec->r;
-    return hidden < 1 ? 1 : hidden;
+    hidden = hidden < 1 ? 1 : hidden;
+    if (spec->control)
+        hidden += (int)rint((2.0 * spec->k * spec->k + 2) / (2.0 * channels + 1));
+    return hidden;
 }
 
 static enum status refuse(const struct attention_spec *spec, const char *option, const char *why)
@@ -85,7 +89,7 @@ static enum status refuse(const struct attention_spec *spec, const char *option,
 
 static bool concerns(const struct attention_spec *spec, int about)
 {
-    return ((about & ABOUT_CHANNEL) && spec->channel) ||
+    return (about & ABOUT_ANY) || ((about & ABOUT_CHANNEL) && spec->channel) ||
            ((about & ABOUT_SPATIAL) && spec->spatial) ||
            ((about & ABOUT_BOTH) && spec->channel && spec->spatial);
 }
@@ -109,7 +113,7 @@ static enum status set_special(struct attention_spec *spec, const char *option, 
     long number = strtol(value, &end, 10);
     bool whole = *value && !*end;
     if (strcmp(key, "r") == 0) {
-        if (!spec->channel)
+        if (!spec->channel && !spec->control)
             return refuse(spec, option, "needs a channel gate");
         if (!whole || number < 1 || number > 65536)
             return refuse(spec, option, "wants a whole number from 1 to 65536");
@@ -117,7 +121,7 @@ static enum status set_special(struct attention_spec *spec, const char *option, 
         return OK;
     }
     if (strcmp(key, "k") == 0) {
-        if (!spec->spatial)
+        if (!spec->spatial && !spec->control)
             return refuse(spec, option, "needs a spatial gate");
         if (!whole || number < 1 || number > 63 || number % 2 == 0)
             return refuse(spec, option, "wants an odd kernel size from 1 to 63");
@@ -192,6 +196,8 @@ static enum status set_option(struct attention_spec *spec, char *option)
 /* Combinations that would not mean what they say. */
 static enum status check_spec(const struct attention_spec *spec)
 {
+    if (spec->control && (spec->twice || spec->alpha || spec->inner))
+        return refuse(spec, "scale, alpha, inner", "are about gates, and the control has none");
     if (spec->twice && spec->gate == GATE_ARTICLE)
         return refuse(spec, "scale=2", "needs gate=sum: the article's gate is 1 at zero logits");
     if (spec->gate == GATE_ARTICLE && spec->channel && spec->cpool != CPOOL_BOTH)
@@ -216,7 +222,7 @@ enum status attention_parse(const char *text, struct attention_spec *spec)
             form = i;
     if (form < 0)
         return fail(ERR_USAGE, "--attention '%s': known are none, cbam, cbam-article, se, "
-                    "cbam-channel, cbam-spatial, cbam-parallel, cbam-spatial-first, cbam-light",
+                    "cbam-channel, cbam-spatial, cbam-parallel, cbam-spatial-first, cbam-light, control",
                     text);
     *spec = forms[form].spec;
     strcpy(spec->text, text);

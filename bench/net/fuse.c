@@ -232,7 +232,8 @@ struct net *net_fuse(const struct net *net, const struct impl *impl, struct impl
     for (int i = 0; i < net->site_count; i++) {
         struct op_desc desc;
         attention_describe(&net->sites[i], &desc);
-        whole[i] = op_infer(&desc) == OK && fusable(impl, ctx, &desc);
+        whole[i] = !net->sites[i].spec->control && op_infer(&desc) == OK &&
+                   fusable(impl, ctx, &desc);
     }
     struct net *lowered = net_lower_choosing(net, whole);
     free(whole);

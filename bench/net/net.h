@@ -29,7 +29,7 @@ struct net_site {
     char name[NET_NAME];            /* "layer1.0.cbam" */
     const struct attention_spec *spec;
     struct tensor map;              /* the map it gates, for a batch of one */
-    int hidden;                     /* width of the channel MLP; 0: no channel gate */
+    int hidden;                     /* width of the channel MLP, or of the control; 0: neither */
     double params, macs;            /* of this site, for one image; buffers are no parameters */
     int channel_gate, spatial_gate; /* node ids in a lowered network, NO_NODE where absent */
 };

@@ -6,10 +6,11 @@
 /* Updates a part of a parameter; returns whether all of it is finite. */
 static bool update(struct net_param *param, size_t begin, size_t end, const struct sgd *sgd)
 {
+    bool slower = sgd->backbone > 0 && param->part == PART_BACKBONE;
     float *restrict p = param->p.data;
     float *restrict v = param->velocity;
     const float *restrict grad = param->p.grad;
-    float lr = (float)sgd->lr, momentum = (float)sgd->momentum;
+    float lr = (float)(slower ? sgd->lr * sgd->backbone : sgd->lr), momentum = (float)sgd->momentum;
     float decay = (float)sgd->weight_decay;
     uint32_t most = 0; /* largest exponent field; all ones for NaN and infinity */
     for (size_t i = begin; i < end; i++) {

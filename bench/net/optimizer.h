@@ -7,6 +7,7 @@
 struct sgd {
     double lr, momentum, weight_decay;
     bool nesterov;
+    double backbone; /* the backbone's rate as a share of lr; 0: as all others */
 };
 
 /* One step over every trainable parameter, in single precision:

@@ -124,6 +124,13 @@ void params_drop(struct net_param *param)
     param->dropped = true;
 }
 
+void params_clear_velocity(struct params *params)
+{
+    for (int i = 0; i < params->count; i++)
+        if (params->list[i]->velocity)
+            memset(params->list[i]->velocity, 0, params->list[i]->p.count * sizeof(float));
+}
+
 static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t count)
 {
     for (const unsigned char *p = bytes; count--; p++)

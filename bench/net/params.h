@@ -61,6 +61,9 @@ double params_count_trainable(const struct params *params);
  * others. ERR_MEMORY. */
 enum status params_prepare_training(struct params *params);
 
+/* Momentum of every trainable parameter to zero. */
+void params_clear_velocity(struct params *params);
+
 /* FNV-1a hash over the names and bytes of all values: equal hashes, equal networks. */
 uint64_t params_hash(const struct params *params);
 

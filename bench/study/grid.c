@@ -3,6 +3,7 @@
 #include "bench/study/claims.h"
 #include "bench/models/model.h"
 #include "bench/net/input_file.h"
+#include "bench/transfer/arm.h"
 #include "bench/transfer/settings.h"
 #include "datasets/dataset.h"
 #include "impls/layer.h"
@@ -113,10 +114,11 @@ static enum status add_transfer(struct builder *b, const struct grid_place *plac
     struct cell cell = {.role = ROLE_TRANSFER, .settings = study->arms[place->arm]};
     TRY(place_settings(study, place, &cell.settings));
     TRY(train_settings_set(&cell.settings, "data", study->data.text[place->data]));
-    if (cell.settings.transfer != ARM_SCRATCH && study->source_weights[0]) {
+    bool starts = arm_needs_source(cell.settings.transfer);
+    if (starts && study->source_weights[0]) {
         TRY(train_settings_set(&cell.settings, "init", study->source_weights));
         cell.init_hash = b->weights_hash;
-    } else if (cell.settings.transfer != ARM_SCRATCH) {
+    } else if (starts) {
         memcpy(cell.source, source, CELL_KEY_SIZE);
     }
     snprintf(cell.arm, sizeof cell.arm, "%s", study->arm_names[place->arm]);

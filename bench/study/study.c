@@ -2,6 +2,7 @@
 #include "bench/study/study.h"
 #include "bench/study/claims.h"
 #include "bench/study/study_file.h"
+#include "bench/transfer/arm.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -175,12 +176,14 @@ static enum status take_source(const struct yaml_study *yaml, struct study *stud
     return take_options("source", &source->options, &study->source);
 }
 
-/* What an arm is called: its name, or the word for its transfer. */
-static enum status name_arm(const struct yaml_arm *arm, enum transfer_arm transfer,
+/* What an arm is called: its name, or what train_settings_arm() says. */
+static enum status name_arm(const struct yaml_arm *arm, const struct train_settings *settings,
                             struct study *study)
 {
+    char label[ARM_LABEL_MAX];
+    train_settings_arm(settings, label);
     char *name = study->arm_names[study->arm_count];
-    const char *text = arm->name ? arm->name : transfer_name(transfer);
+    const char *text = arm->name ? arm->name : label;
     if (strlen(text) >= sizeof study->arm_names[0])
         return fail(ERR_FORMAT, "transfer: name '%s' is longer than %zu characters", text,
                     sizeof study->arm_names[0] - 1);
@@ -203,8 +206,8 @@ static enum status take_arm(const struct yaml_study *yaml, int i, struct study *
     char place[80];
     snprintf(place, sizeof place, "transfer: %s", transfer_name(settings->transfer));
     TRY(take_options(place, &arm->options, settings));
-    TRY(name_arm(arm, settings->transfer, study));
-    if (settings->transfer != ARM_SCRATCH && !study->has_source)
+    TRY(name_arm(arm, settings, study));
+    if (arm_needs_source(settings->transfer) && !study->has_source)
         return fail(ERR_FORMAT, "%s starts from trained weights: 'source' is missing", place);
     study->arm_count++;
     return OK;

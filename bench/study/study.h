@@ -61,7 +61,7 @@ struct study {
     char source_attention[STUDY_TEXT_MAX]; /* "same": as the target; else what every source has */
     int arm_count;
     struct train_settings arms[STUDY_LIST_MAX]; /* .transfer says which */
-    char arm_names[STUDY_LIST_MAX][64]; /* what the study calls them: by default as .transfer */
+    char arm_names[STUDY_LIST_MAX][64]; /* what the study calls them: by default train_settings_arm() */
 
     int threads; /* of a cell */
     int jobs;    /* cells at once; 0: processors / threads */

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 /* Cells of one kind take about as long as each other: time left is estimated kind by kind. */
-enum { PROGRESS_KINDS = 8 };
+enum { PROGRESS_KINDS = 12 };
 
 struct study_progress {
     FILE *out; /* NULL: silent */

@@ -25,7 +25,7 @@ struct work {
 
 /* Attention tensors under the names that the networks give them. */
 static const char *const attention_names[] = {"*.cbam.*", "*cbam[0-9].*", "*.se.*", "*.ca.*",
-                                              "*.sa.*", NULL};
+                                              "*.sa.*", "*.control.*", NULL};
 
 /* A diverged run has no accuracy: no number may be taken for one. */
 static void blank_numbers(struct train_result *r)

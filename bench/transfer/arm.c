@@ -10,6 +10,10 @@ static const char *const names[ARM_COUNT] = {
     [ARM_FROZEN] = "frozen",
     [ARM_FROZEN_ATTENTION] = "frozen+attention",
     [ARM_FINETUNE] = "finetune",
+    [ARM_HEAD_BN] = "head+bn",
+    [ARM_LP_FT] = "lp-ft",
+    [ARM_GRADUAL] = "gradual",
+    [ARM_FROZEN_RANDOM] = "frozen-random",
 };
 
 static const char *const top_names[ARM_TOP_MAX] = {"top:1", "top:2", "top:3", "top:4", "top:5",
@@ -38,17 +42,19 @@ enum status transfer_parse(const char *text, enum transfer_arm *arm)
             return OK;
         }
     return fail(ERR_USAGE, "--transfer '%s': known are scratch, frozen, frozen+attention, "
-                "finetune, top:K (K: how many of the network's last stages, from 1 on)", text);
+                "finetune, "
+                "head+bn, lp-ft, gradual, frozen-random, top:K (K: how many of the network's last stages, from 1 on)", text);
 }
 
 bool arm_needs_source(enum transfer_arm arm)
 {
-    return arm != ARM_SCRATCH;
+    return arm != ARM_SCRATCH && arm != ARM_FROZEN_RANDOM;
 }
 
 bool arm_caches(enum transfer_arm arm)
 {
-    return arm == ARM_FROZEN || arm == ARM_FROZEN_ATTENTION || transfer_top(arm) > 0;
+    return arm == ARM_FROZEN || arm == ARM_FROZEN_RANDOM || arm == ARM_FROZEN_ATTENTION ||
+           transfer_top(arm) > 0;
 }
 
 int arm_stages(const struct params *params)
@@ -63,8 +69,11 @@ static bool trains(enum transfer_arm arm, const struct net_param *param, int sta
 {
     if (transfer_top(arm) > 0)
         return param->part == PART_HEAD || param->stage > stages - transfer_top(arm);
-    if (arm == ARM_FROZEN)
+    if (arm == ARM_FROZEN || arm == ARM_FROZEN_RANDOM)
         return param->part == PART_HEAD;
+    if (arm == ARM_HEAD_BN)
+        return param->part == PART_HEAD ||
+               (param->part == PART_BACKBONE && param->kind == OP_BATCHNORM);
     return arm != ARM_FROZEN_ATTENTION || param->part != PART_BACKBONE;
 }
 

@@ -111,6 +111,9 @@ static enum status other_settings(const char *path, const char *ours, const char
             found = key;
             break;
         }
+    json_object_foreach(b, key, value)
+        if (found[0] == '?' && !json_object_get(a, key))
+            found = key; /* ours has its default, and is not written */
     enum status status = fail(ERR_FORMAT, "%s is the checkpoint of another run: '%s' differs; "
                               "give the same options, or remove the file", path, found);
     json_decref(a);
@@ -139,14 +142,19 @@ static enum status read_params(const struct safetensors *file, struct params *pa
     return OK;
 }
 
-static enum status read_position(const struct safetensors *file, struct checkpoint_state *state,
-                                 struct train_result *result)
+static enum status read_position(const struct safetensors *file, struct checkpoint_state *state)
 {
     const char *position = safetensors_metadata(file, "position");
-    const struct safetensors_tensor *curve = safetensors_find(file, "curve");
+    *state = (struct checkpoint_state){0};
     if (!position || sscanf(position, "%d %d %la", &state->epochs_done, &state->steps_done,
                             &state->before_accuracy) != 3)
         return fail(ERR_FORMAT, "%s: no position in it", file->path);
+    return OK;
+}
+
+static enum status read_curve(const struct safetensors *file, struct train_result *result)
+{
+    const struct safetensors_tensor *curve = safetensors_find(file, "curve");
     if (!curve || curve->dtype != SAFETENSORS_F64 || curve->ndim != 2 ||
         curve->dim[1] != CURVE_COLUMNS || curve->dim[0] > TRAIN_CURVE_MAX)
         return fail(ERR_FORMAT, "%s: no curve in it", file->path);
@@ -159,22 +167,45 @@ static enum status read_position(const struct safetensors *file, struct checkpoi
     return OK;
 }
 
+/* Opens a checkpoint of a run with these settings. */
+static enum status open_checkpoint(struct safetensors *file, const char *path,
+                                   const struct train_settings *settings)
+{
+    TRY(safetensors_open(file, path));
+    const char *theirs = safetensors_metadata(file, "settings");
+    char *ours = settings_text(settings);
+    enum status status = ours ? OK : fail(ERR_MEMORY, "%s: out of memory", path);
+    if (status == OK && (!theirs || strcmp(ours, theirs) != 0))
+        status = other_settings(path, ours, theirs);
+    free(ours);
+    if (status != OK)
+        safetensors_close(file);
+    return status;
+}
+
+enum status checkpoint_epochs(const char *path, const struct train_settings *settings,
+                              int *epochs_done)
+{
+    struct safetensors file;
+    struct checkpoint_state state;
+    TRY(open_checkpoint(&file, path, settings));
+    enum status status = read_position(&file, &state);
+    *epochs_done = state.epochs_done;
+    safetensors_close(&file);
+    return status;
+}
+
 enum status checkpoint_read(const char *path, const struct train_settings *settings,
                             struct params *params, struct checkpoint_state *state,
                             struct train_result *result)
 {
     struct safetensors file;
-    TRY(safetensors_open(&file, path));
-    const char *theirs = safetensors_metadata(&file, "settings");
-    char *ours = settings_text(settings);
-    enum status status = ours ? OK : fail(ERR_MEMORY, "%s: out of memory", path);
-    if (status == OK && (!theirs || strcmp(ours, theirs) != 0))
-        status = other_settings(path, ours, theirs);
+    TRY(open_checkpoint(&file, path, settings));
+    enum status status = read_position(&file, state);
     if (status == OK)
-        status = read_position(&file, state, result);
+        status = read_curve(&file, result);
     if (status == OK)
         status = read_params(&file, params);
-    free(ours);
     safetensors_close(&file);
     return status;
 }

@@ -17,6 +17,10 @@ enum status checkpoint_write(const char *path, const struct train_settings *sett
                              const struct params *params, const struct checkpoint_state *state,
                              const struct train_result *result);
 
+/* How many epochs the run of a checkpoint had done. Errors as checkpoint_read(). */
+enum status checkpoint_epochs(const char *path, const struct train_settings *settings,
+                              int *epochs_done);
+
 /* Restores parameters, velocities, state and the curve of `result`. ERR_FORMAT when the file is
  * of a run with other settings, naming the first that differs, or of another network. */
 enum status checkpoint_read(const char *path, const struct train_settings *settings,

@@ -21,7 +21,8 @@ static const struct setting_field fields[] = {
      PLACE(init)},
     {"scheme", "NAME", "initialisation of a random network; the model's own by default",
      SETTING_TEXT, PLACE(scheme), .optional = true},
-    {"transfer", "ARM", "what trains: scratch, frozen, frozen+attention, finetune, top:K",
+    {"transfer", "ARM", "what trains: scratch, frozen, frozen+attention, head+bn, top:K, finetune, "
+     "lp-ft, gradual, frozen-random",
      SETTING_ARM, PLACE(transfer)},
     {"keep-head", "on|off", "keep the head of the weights file when the classes agree",
      SETTING_SWITCH, PLACE(keep_head), .words = {"on", "off"}},
@@ -39,6 +40,14 @@ static const struct setting_field fields[] = {
      .optional = true},
     {"batch", "N", "images an update", SETTING_INT, PLACE(batch), 1, 65536},
     {"lr", "X", "learning rate", SETTING_REAL, PLACE(lr), 0, 1e6},
+    {"backbone-rate", "X", "learning rate of the backbone, as a share of --lr (1)", SETTING_REAL,
+     PLACE(backbone_rate), 0, 1e3, .optional = true, .added = true},
+    {"probe-epochs", "N", "lp-ft: of the epochs, those in which the head alone trains (half)",
+     SETTING_INT, PLACE(probe_epochs), 0, 1000, .optional = true, .added = true},
+    {"probe-lr", "X", "lp-ft: learning rate of these (as --lr)", SETTING_REAL, PLACE(probe_lr), 0,
+     1e6, .optional = true, .added = true},
+    {"unfreeze-epochs", "N", "gradual: epochs after which one stage more trains (all alike)",
+     SETTING_INT, PLACE(unfreeze_epochs), 0, 1000, .optional = true, .added = true},
     {"momentum", "X", "momentum of the updates", SETTING_REAL, PLACE(momentum), 0, 1},
     {"nesterov", "on|off", "Nesterov's form of the momentum", SETTING_SWITCH, PLACE(nesterov),
      .words = {"on", "off"}},
@@ -185,6 +194,15 @@ enum status train_settings_set(struct train_settings *settings, const char *opti
     default:
         return parse_number(settings, field, value);
     }
+}
+
+void train_settings_arm(const struct train_settings *settings, char label[ARM_LABEL_MAX])
+{
+    const char *name = transfer_name(settings->transfer);
+    if (settings->backbone_rate == 0)
+        snprintf(label, ARM_LABEL_MAX, "%s", name);
+    else
+        snprintf(label, ARM_LABEL_MAX, "%s, backbone rate x%g", name, settings->backbone_rate);
 }
 
 /* The shortest decimal text that reads back as the same number. */

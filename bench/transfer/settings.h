@@ -43,6 +43,11 @@ const struct setting_field *train_settings_find(const char *option);
 enum status train_settings_set(struct train_settings *settings, const char *option,
                                const char *value);
 
+/* What an arm is called among others of a study: its name, and what else tells it from an arm of
+ * the same name ("finetune, backbone rate x0.1"). */
+enum { ARM_LABEL_MAX = 64 };
+void train_settings_arm(const struct train_settings *settings, char label[ARM_LABEL_MAX]);
+
 /* The value of a field as train_settings_set() reads it: exact, numbers in the shortest form. */
 void train_settings_get(const struct train_settings *settings, const struct setting_field *field,
                         char *text, size_t size);

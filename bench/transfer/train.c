@@ -7,6 +7,8 @@
 #include "bench/transfer/arm.h"
 #include "bench/transfer/checkpoint.h"
 #include "bench/transfer/evaluate.h"
+#include "bench/transfer/outcome.h"
+#include "bench/transfer/phase.h"
 #include "bench/transfer/progress.h"
 #include "bench/transfer/schedule.h"
 #include "bench/transfer/shifted.h"
@@ -30,6 +32,8 @@ struct run {
     struct program *program;
     struct checkpoint_state state;
     struct progress progress;
+    struct phases phases;
+    int phase; /* the one that program and source are open for */
     int batch, per_epoch, epochs, steps;
 };
 
@@ -69,8 +73,9 @@ static enum status check_settings(const struct train_settings *s)
         return fail(ERR_USAGE, "--transfer %s needs trained weights: --init FILE",
                     transfer_name(s->transfer));
     if (!arm_needs_source(s->transfer) && !random)
-        return fail(ERR_USAGE, "--transfer scratch starts from random weights: --init random, or "
-                    "choose --transfer finetune for --init %s", s->init);
+        return fail(ERR_USAGE, "--transfer %s starts from random weights: --init random, or "
+                    "choose --transfer finetune for --init %s", transfer_name(s->transfer),
+                    s->init);
     if (s->batch < 1 || s->epochs < 0 || s->steps < 0 || (s->epochs == 0 && s->steps == 0))
         return fail(ERR_USAGE, "--batch %d, --epochs %d, --steps %d: nothing to train with",
                     s->batch, s->epochs, s->steps);
@@ -97,21 +102,6 @@ static enum status open_network(struct run *run)
     return OK;
 }
 
-static void describe_network(struct run *run)
-{
-    struct train_result *result = run->result;
-    const struct params *params = run->session.net->params;
-    result->params = params_count(params);
-    result->trainable = params_count_trainable(params);
-    result->macs = net_macs(run->session.net);
-    result->loaded = run->session.loaded.loaded;
-    result->missing = run->session.loaded.missing;
-    result->unexpected = run->session.loaded.unexpected;
-    result->mismatched = run->session.loaded.mismatched;
-    snprintf(result->split_hash, sizeof result->split_hash, "%s", run->session.split.hash);
-    snprintf(result->data_hash, sizeof result->data_hash, "%s", run->session.data.hash);
-}
-
 static void describe_lists(struct run *run)
 {
     const struct image_list *list = run->session.split.list;
@@ -125,19 +115,19 @@ static void describe_lists(struct run *run)
                      run->result->dropped, list[PART_TRAIN].n, run->batch);
 }
 
+static const struct phase *phase_now(const struct run *run)
+{
+    return &run->phases.list[run->phase];
+}
+
 static enum status open_source(struct run *run)
 {
     const struct train_settings *s = run->settings;
     struct session *session = &run->session;
-    const struct image_list *list = &session->split.list[PART_TRAIN];
     int cut[SOURCE_INPUTS], cuts = 0;
-    if (list->n < 1)
-        return fail(ERR_USAGE, "--data %s: no training images", s->data);
-    run->batch = s->batch < list->n ? s->batch : list->n;
-    run->per_epoch = list->n / run->batch;
-    if (arm_caches(s->transfer))
+    if (phase_now(run)->cached)
         cuts = arm_boundary(session->lowered, cut, SOURCE_INPUTS);
-    run->result->cached_features = cuts > 0;
+    run->result->cached_features |= cuts > 0;
     if (cuts > 0 && s->augment)
         session_note(session, "features of the fixed part take the place of images: no "
                      "augmentation");
@@ -146,8 +136,8 @@ static enum status open_source(struct run *run)
         .augment = s->augment && cuts == 0, .seed = stream_seed(s),
         .h = session->model.input_h, .w = session->model.input_w,
         .channels = session->model.input_c, .norm = &session->norm};
-    return source_open(&run->source, session, list, &config, cut, cuts,
-                       run->io->feature_bytes ? run->io->feature_bytes : TRAIN_FEATURE_BYTES);
+    return source_open(&run->source, session, &session->split.list[PART_TRAIN], &config, cut,
+                       cuts, run->io->feature_bytes ? run->io->feature_bytes : TRAIN_FEATURE_BYTES);
 }
 
 static enum status open_program(struct run *run)
@@ -158,22 +148,62 @@ static enum status open_program(struct run *run)
         .batch = run->batch, .train = true, .inputs = run->source.ids,
         .input_count = run->source.count, .loss = true, .smoothing = (float)s->label_smoothing,
         .algorithms = &run->session.algorithms};
-    TRY(params_prepare_training(run->session.net->params));
-    TRY(program_compile(&run->program, &request));
+    return program_compile(&run->program, &request);
+}
+
+/* Begins a phase: what trains, from which inputs. What trained before and goes on keeps its
+ * momentum, unless all starts anew. */
+static enum status enter_phase(struct run *run, int index)
+{
+    struct params *params = run->session.net->params;
+    program_free(run->program);
+    source_close(&run->source);
+    run->program = NULL;
+    run->phase = index;
+    TRY(arm_apply(params, phase_now(run)->arm));
+    TRY(params_prepare_training(params));
+    if (phase_now(run)->anew)
+        params_clear_velocity(params);
+    TRY(open_source(run));
+    return open_program(run);
+}
+
+/* Batches, epochs and phases. */
+static enum status plan_course(struct run *run)
+{
+    const struct train_settings *s = run->settings;
+    int images = run->session.split.list[PART_TRAIN].n;
+    if (images < 1)
+        return fail(ERR_USAGE, "--data %s: no training images", s->data);
+    run->batch = s->batch < images ? s->batch : images;
+    run->per_epoch = images / run->batch;
     run->steps = s->steps > 0 ? s->steps : s->epochs * run->per_epoch;
     run->epochs = (run->steps + run->per_epoch - 1) / run->per_epoch;
     if (run->epochs > TRAIN_CURVE_MAX)
         return fail(ERR_USAGE, "%d epochs: at most %d", run->epochs, TRAIN_CURVE_MAX);
-    return OK;
+    return phases_make(&run->phases, s, run->epochs, arm_stages(run->session.net->params));
 }
 
-static enum status restore(struct run *run)
+static bool resumes(const struct run *run)
 {
-    if (!run->io->resume || !run->io->checkpoint || access(run->io->checkpoint, F_OK) != 0)
+    return run->io->resume && run->io->checkpoint && access(run->io->checkpoint, F_OK) == 0;
+}
+
+/* A checkpoint belongs to the phase of the epoch after which it was written. */
+static enum status open_course(struct run *run)
+{
+    const struct train_io *io = run->io;
+    int done = 0;
+    TRY(plan_course(run));
+    if (resumes(run))
+        TRY(checkpoint_epochs(io->checkpoint, run->settings, &done));
+    TRY(enter_phase(run, phases_at(&run->phases, done > 0 ? done - 1 : 0)));
+    describe_lists(run);
+    if (!resumes(run))
         return OK;
-    TRY(checkpoint_read(run->io->checkpoint, run->settings, run->session.net->params, &run->state,
+    TRY(checkpoint_read(io->checkpoint, run->settings, run->session.net->params, &run->state,
                         run->result));
-    session_note(&run->session, "resumed from %s after %d epochs", run->io->checkpoint,
+    session_note(&run->session, "resumed from %s after %d epochs", io->checkpoint,
                  run->state.epochs_done);
     return OK;
 }
@@ -199,14 +229,11 @@ static enum status open_run(struct run *run)
     TRY(session_open_data(&run->session, s->data, s->seed));
     TRY(open_network(run));
     TRY(arm_apply(run->session.net->params, s->transfer));
-    describe_network(run);
+    outcome_network(run->result, &run->session);
     TRY(evaluate_before(run));
-    TRY(open_source(run));
-    describe_lists(run);
-    TRY(open_program(run));
-    TRY(evaluator_open(&run->validation, &run->session, &run->session.split.list[PART_VAL],
-                       EVALUATION_BATCH));
-    return restore(run);
+    TRY(open_course(run));
+    return evaluator_open(&run->validation, &run->session, &run->session.split.list[PART_VAL],
+                          EVALUATION_BATCH);
 }
 
 static void close_run(struct run *run)
@@ -248,8 +275,9 @@ static enum status train_step(struct run *run, int batch, struct train_epoch *ep
 {
     const struct train_settings *s = run->settings;
     double loss, accuracy;
-    struct rate rate = schedule_rate(s, run->state.steps_done, run->steps, run->per_epoch);
-    struct sgd sgd = {rate.lr, rate.momentum, s->weight_decay, s->nesterov};
+    struct rate rate = phases_rate(&run->phases, run->phase, s, run->state.steps_done, run->steps,
+                                   run->per_epoch);
+    struct sgd sgd = {rate.lr, rate.momentum, s->weight_decay, s->nesterov, s->backbone_rate};
     TRY(source_fill(&run->source, batch, run->program));
     program_set_step(run->program, stream_seed(s), (uint64_t)run->state.steps_done);
     TRY(program_forward(run->program));
@@ -286,7 +314,9 @@ static enum status train_epoch(struct run *run, int number)
 {
     struct train_epoch epoch = {.epoch = number + 1};
     int64_t start = clock_now_ns();
-    int done = 0;
+    int done = 0, phase = phases_at(&run->phases, number);
+    if (phase != run->phase)
+        TRY(enter_phase(run, phase));
     source_start(&run->source, number);
     for (int b = 0; b < run->per_epoch && run->state.steps_done < run->steps; b++, done++) {
         TRY(train_step(run, b, &epoch));
@@ -328,20 +358,6 @@ static enum status train_all(struct run *run)
 
 /* ---- the end ---- */
 
-/* The distinct kernels of the program, as many as fit. */
-static void list_kernels(struct run *run)
-{
-    char *text = run->result->how;
-    size_t size = sizeof run->result->how;
-    text[0] = '\0';
-    for (int i = 0; i < program_steps(run->program); i++) {
-        const char *how = program_step(run->program, i).how;
-        size_t used = strlen(text);
-        if (how[0] && !strstr(text, how) && used + strlen(how) + 3 < size)
-            snprintf(text + used, size - used, "%s%s", used ? "; " : "", how);
-    }
-}
-
 static enum status evaluate_shifted(struct run *run)
 {
     struct evaluation e = {0};
@@ -356,25 +372,11 @@ static enum status evaluate_shifted(struct run *run)
 
 static enum status final_evaluation(struct run *run)
 {
-    struct train_result *result = run->result;
-    const struct image_list *list = run->session.split.list;
-    struct evaluation e;
-    TRY(evaluate(&run->session, &list[PART_TRAIN], EVALUATION_BATCH, &e, NULL, NULL));
-    result->train_accuracy = evaluation_top1(&e);
-    result->train_loss = evaluation_loss(&e);
-    TRY(evaluator_run(&run->validation, &e, NULL, NULL));
-    result->val_accuracy = evaluation_top1(&e);
-    result->val_loss = evaluation_loss(&e);
-    result->predictions = calloc((size_t)list[PART_TEST].n + 1, sizeof *result->predictions);
-    if (!result->predictions)
-        return fail(ERR_MEMORY, "out of memory for %d predictions", list[PART_TEST].n);
-    TRY(evaluate(&run->session, &list[PART_TEST], EVALUATION_BATCH, &e, result->predictions,
-                 NULL));
-    result->test_accuracy = evaluation_top1(&e);
-    result->test_top5 = evaluation_top5(&e);
-    result->test_loss = evaluation_loss(&e);
+    bool finite = true;
+    TRY(outcome_accuracies(run->result, &run->session, &run->validation, EVALUATION_BATCH,
+                           &finite));
     TRY(evaluate_shifted(run));
-    if (!isfinite(result->train_loss) || !isfinite(result->test_loss))
+    if (!finite)
         diverged(run, "the loss of the trained network");
     return OK;
 }
@@ -384,7 +386,7 @@ static enum status run_all(struct run *run)
     TRY(open_run(run));
     talk(run, run->session.notes);
     TRY(train_all(run));
-    list_kernels(run);
+    outcome_kernels(run->result, run->program);
     run->result->before_accuracy = run->state.before_accuracy;
     if (run->result->diverged ||
         (run->io->stop_after_epochs && run->state.steps_done < run->steps))

@@ -15,6 +15,10 @@ enum transfer_arm {
     ARM_FROZEN,
     ARM_FROZEN_ATTENTION,
     ARM_FINETUNE,
+    ARM_HEAD_BN,       /* head, scale and shift of the backbone's batch normalisations */
+    ARM_LP_FT,         /* the head alone (a linear probe), then everything */
+    ARM_GRADUAL,       /* the head, then one stage more at a time, from the last to the first */
+    ARM_FROZEN_RANDOM, /* a control: the head alone, on a network that was never trained */
     ARM_COUNT,   /* of the arms above, which have no number */
     ARM_TOP = 16 /* top:K is ARM_TOP + K: the head and the last K stages train */
 };
@@ -56,6 +60,10 @@ struct train_settings {
     bool keep_head;          /* do not replace the head when the classes agree */
     uint64_t salt;           /* not 0: other random streams on the same split, for A/A studies */
     char shifted[256];       /* data whose test images are looked at once at the end; "" = none */
+    double backbone_rate;    /* rate of the backbone as a share of lr; 0: lr, as attention and head */
+    int probe_epochs;        /* lp-ft: of the epochs, those of the head alone; 0: half of them */
+    double probe_lr;         /* lp-ft: their rate; 0: lr */
+    int unfreeze_epochs;     /* gradual: epochs between two stages; 0: all alike */
 };
 
 void train_defaults(struct train_settings *settings);

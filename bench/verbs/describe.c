@@ -24,7 +24,7 @@ static const struct argp_option keys[] = {
     {"classes", KEY_CLASSES, "N", 0, "outputs of the classifier (1000)", 0},
     {"input", KEY_INPUT, "N|HxW", 0, "input pixels (the network's own size)", 0},
     {"transfer", KEY_TRANSFER, "ARM", 0,
-     "also say what this arm trains: scratch, frozen, frozen+attention, finetune, top:K", 0},
+     "also say what this arm trains: scratch, frozen, head+bn, top:K, ...", 0},
     {"layers", KEY_LAYERS, NULL, 0, "list every layer", 0},
     {"format", KEY_FORMAT, "text|json|csv|md", 0, "how to print", 0},
     {0}};

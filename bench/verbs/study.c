@@ -1,4 +1,5 @@
 /* `study`: runs a grid of training runs from a study file, tells how far it is, and reports. */
+#include "bench/report/paper.h"
 #include "bench/report/study_report.h"
 #include "bench/report/study_status.h"
 #include "bench/study/study_run.h"
@@ -11,7 +12,7 @@
 #include <unistd.h>
 
 enum { KEY_STORE = 1000, KEY_OLDER, KEY_LATENCY, KEY_FORMAT, KEY_PLOTS, KEY_PLOTS_OUT, KEY_KEY,
-       KEY_IMAGES };
+       KEY_STYLE, KEY_IMAGES };
 
 static const char default_store[] = "results/store.sqlite";
 
@@ -20,11 +21,12 @@ struct options {
     const char *subject; /* a study file, or the name of a study */
     const char *store, *plots_out, *key;
     bool older, plots;
-    int jobs, latency, agreement_images;
+    int jobs, latency, agreement_images, style;
     enum table_format format;
 };
 
 enum { LATENCY_AUTO, LATENCY_AGAIN, LATENCY_OFF };
+enum { STYLE_PLAIN, STYLE_PAPER };
 
 #define STORE_OPTION \
     {"store", KEY_STORE, "FILE", 0, "the results store (results/store.sqlite)", 0}
@@ -43,6 +45,8 @@ static const struct argp_option status_options[] = {STORE_OPTION, FORMAT_OPTION,
 
 static const struct argp_option report_options[] = {
     STORE_OPTION, FORMAT_OPTION,
+    {"style", KEY_STYLE, "plain|paper", 0, "paper: one table in the layout of Woo et al., the "
+     "published numbers beside", 0},
     {"plots", KEY_PLOTS, NULL, 0, "draw the plots, print no table", 0},
     {"plots-out", KEY_PLOTS_OUT, "DIR", 0, "folder of the pictures (plots/out/NAME)", 0},
     {0}};
@@ -55,6 +59,7 @@ static const struct argp_option cell_options[] = {
 
 static enum status set_option(struct options *o, int key, const char *arg)
 {
+    static const char *const style_words[] = {"plain", "paper"};
     static const char *const latency_words[] = {"auto", "again", "off"};
     switch (key) {
     case 'j':
@@ -69,6 +74,8 @@ static enum status set_option(struct options *o, int key, const char *arg)
         return option_word("--latency", arg, latency_words, 3, &o->latency);
     case KEY_FORMAT:
         return table_format_parse(arg, &o->format);
+    case KEY_STYLE:
+        return option_word("--style", arg, style_words, 2, &o->style);
     case KEY_PLOTS:
         o->plots = true;
         return OK;
@@ -171,6 +178,8 @@ static enum status report(const struct options *o)
                                            .format = o->format, .plots_only = o->plots,
                                            .talk = stderr};
     TRY(study_name(o, name));
+    if (o->style == STYLE_PAPER)
+        return paper_report(name, o->store, o->format, stdout);
     return study_report(name, &options, stdout);
 }
 

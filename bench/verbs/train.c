@@ -232,9 +232,14 @@ int verb_train(int argc, char **argv)
 {
     struct argp_option keys[MOST_OPTIONS];
     const struct argp argp = {keys, parse, NULL,
-                              "One training run. With --transfer frozen, frozen+attention, "
-                              "finetune or top:K (the head and the last K stages; `describe` "
-                              "lists the stages) it starts from --init FILE.", NULL, NULL, NULL};
+                              "One training run. With --transfer scratch and frozen-random (the "
+                              "head alone, on a network nobody trained) it starts from random "
+                              "weights, with the others from --init FILE: frozen (the head), "
+                              "frozen+attention, head+bn (scale and shift of the backbone's batch "
+                              "normalisations too), top:K (the head and the last K stages; "
+                              "`describe` lists them), finetune (everything), lp-ft (the head, "
+                              "then everything), gradual (the head, then one stage more at a "
+                              "time).", NULL, NULL, NULL};
     static struct options o;
     list_keys(keys);
     train_defaults(&o.settings);

@@ -1,0 +1,56 @@
+/* The result of a training run: see outcome.h. */
+#include "bench/transfer/outcome.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void outcome_network(struct train_result *result, const struct session *session)
+{
+    const struct params *params = session->net->params;
+    result->params = params_count(params);
+    result->trainable = params_count_trainable(params);
+    result->macs = net_macs(session->net);
+    result->loaded = session->loaded.loaded;
+    result->missing = session->loaded.missing;
+    result->unexpected = session->loaded.unexpected;
+    result->mismatched = session->loaded.mismatched;
+    snprintf(result->split_hash, sizeof result->split_hash, "%s", session->split.hash);
+    snprintf(result->data_hash, sizeof result->data_hash, "%s", session->data.hash);
+}
+
+void outcome_kernels(struct train_result *result, const struct program *program)
+{
+    char *text = result->how;
+    size_t size = sizeof result->how;
+    text[0] = '\0';
+    for (int i = 0; i < program_steps(program); i++) {
+        const char *how = program_step(program, i).how;
+        size_t used = strlen(text);
+        if (how[0] && !strstr(text, how) && used + strlen(how) + 3 < size)
+            snprintf(text + used, size - used, "%s%s", used ? "; " : "", how);
+    }
+}
+
+enum status outcome_accuracies(struct train_result *result, struct session *session,
+                               struct evaluator *validation, int batch, bool *finite)
+{
+    const struct image_list *list = session->split.list;
+    struct evaluation e;
+    TRY(evaluate(session, &list[PART_TRAIN], batch, &e, NULL, NULL));
+    result->train_accuracy = evaluation_top1(&e);
+    result->train_loss = evaluation_loss(&e);
+    TRY(evaluator_run(validation, &e, NULL, NULL));
+    result->val_accuracy = evaluation_top1(&e);
+    result->val_loss = evaluation_loss(&e);
+    result->predictions = calloc((size_t)list[PART_TEST].n + 1, sizeof *result->predictions);
+    if (!result->predictions)
+        return fail(ERR_MEMORY, "out of memory for %d predictions", list[PART_TEST].n);
+    TRY(evaluate(session, &list[PART_TEST], batch, &e, result->predictions, NULL));
+    result->test_accuracy = evaluation_top1(&e);
+    result->test_top5 = evaluation_top5(&e);
+    result->test_loss = evaluation_loss(&e);
+    *finite = isfinite(result->train_loss) && isfinite(result->test_loss);
+    return OK;
+}
