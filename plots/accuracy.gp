@@ -16,6 +16,7 @@ means = folder."/accuracy-means.dat"
 # One scale for all panels, so that they can be compared.
 margin = 0.06 * (accuracy_high - accuracy_low) + 0.5
 set yrange [accuracy_low > margin ? accuracy_low - margin : 0 : accuracy_high + 2.5 * margin]
+eval set_percent_ticks(accuracy_low, accuracy_high)
 set xrange [-0.5 : arms_count - 0.5]
 set xtics () scale 0
 do for [i = 1:arms_count] { set xtics add (arms[i] i - 1) }

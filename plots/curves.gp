@@ -10,6 +10,7 @@ set output target
 curves = folder."/curves.dat"
 
 set yrange [10 * floor(curves_low / 10) : 100]
+eval set_percent_ticks(10 * floor(curves_low / 10), 100)
 set xrange [0 : epochs_high > 1 ? epochs_high : 1]
 set xtics epochs_high > 40 ? 10 * ceil(epochs_high / 40.0) : epochs_high > 10 ? 5 : 1
 set xlabel "epoch" offset 0,0.4

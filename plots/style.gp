@@ -26,6 +26,10 @@ set_panels(columns, rows, w, h, left, below, above) = sprintf( \
     (left + 15.0) / (columns * w), (below + 1.0 * above) / (rows * h + 45))
 set_title = 'set label 1 headline at screen 0.5, screen 1 offset 0,-1.2 center font ",13"'
 
+# Ticks of an axis of percent: never above 100, however far the axis goes. The step fits the range.
+percent_step(range) = range > 60 ? 20 : range > 25 ? 10 : range > 12 ? 5 : range > 5 ? 2 : 1
+set_percent_ticks(low, high) = sprintf("set ytics 0,%d,100", percent_step(high - low))
+
 set encoding utf8
 set border 3 linecolor rgb "#444444"
 set tics nomirror textcolor rgb "#222222"

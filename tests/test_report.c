@@ -156,7 +156,7 @@ static void the_first_table(void **state)
     assert_non_null(strstr(text, "without CBAM (%)"));
     assert_non_null(strstr(text, "with CBAM (%)"));
     assert_non_null(strstr(text, "+3.50 [+3.00, +4.00]"));
-    assert_non_null(strstr(text, "train without (%)"));
+    assert_non_null(strstr(text, "train without CBAM (%)"));
     assert_non_null(strstr(text, "/s/report.md"));
     free(text);
 }

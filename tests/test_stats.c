@@ -14,9 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST = 64 };
+enum { MOST = 64, RESAMPLES = 200, LINE = 16384 };
 
 static const double TIGHT = 1e-12;
+
+/* What the program and SciPy are to agree on. */
+static const double SCIPY = 1e-9;
 
 static void assert_near(double value, double expected, double tolerance)
 {
@@ -35,11 +38,11 @@ static FILE *open_fixture(void)
 }
 
 /* Numbers behind the first word of a line. */
-static int read_numbers(char *line, double *out)
+static int read_numbers(char *line, double *out, int most)
 {
     int n = 0;
     char *end = strchr(line, ' ');
-    while (end && *end && *end != '\n' && n < MOST) {
+    while (end && *end && *end != '\n' && n < most) {
         char *start = end;
         out[n] = strtod(start, &end);
         if (end == start)
@@ -51,10 +54,10 @@ static int read_numbers(char *line, double *out)
 
 static void next_line(FILE *file, const char *word, double *out, int count)
 {
-    char line[4096];
+    char line[LINE];
     assert_non_null(fgets(line, sizeof line, file));
     assert_true(strncmp(line, word, strlen(word)) == 0);
-    assert_int_equal(read_numbers(line, out), count);
+    assert_int_equal(read_numbers(line, out, count + 1), count);
 }
 
 static void check_sample(const double *d, int n, const double *expect)
@@ -74,20 +77,39 @@ static void check_sample(const double *d, int n, const double *expect)
     }
 }
 
+/* The same resamples give SciPy's interval. */
+static void check_bootstrap(FILE *file, const double *d, int n)
+{
+    double numbers[RESAMPLES * 16 + 1], expect[2], low, high;
+    int index[RESAMPLES * 16];
+    assert_true(n <= 16);
+    next_line(file, "index", numbers, RESAMPLES * n);
+    for (int i = 0; i < RESAMPLES * n; i++)
+        index[i] = (int)numbers[i];
+    next_line(file, "bootstrap", expect, 2);
+    assert_true(stats_bootstrap(d, n, index, RESAMPLES, &low, &high));
+    assert_near(low, expect[0], SCIPY);
+    assert_near(high, expect[1], SCIPY);
+}
+
 static void samples_agree_with_scipy(void **state)
 {
     FILE *file = open_fixture();
-    char line[4096];
+    char line[LINE];
     int samples = 0;
     (void)state;
     while (fgets(line, sizeof line, file)) {
         double values[MOST], expect[MOST];
         if (strncmp(line, "sample ", 7) != 0)
             continue;
-        int n = read_numbers(line, values) - 1;
+        int n = read_numbers(line, values, MOST) - 1;
         assert_int_equal((int)values[0], n);
         next_line(file, "expect", expect, 5);
         check_sample(values + 1, n, expect);
+        next_line(file, "more", expect, 2);
+        assert_near(stats_median(values + 1, n), expect[0], SCIPY);
+        assert_near(stats_improvement(values + 1, n), expect[1], SCIPY);
+        check_bootstrap(file, values + 1, n);
         samples++;
     }
     fclose(file);
@@ -110,19 +132,23 @@ static void check_family(FILE *file, const double *d, int m, int n)
     assert_int_equal(stats_max_t(d, m, n, adjusted), OK);
     for (int j = 0; j < m; j++)
         assert_near(adjusted[j], expect[j], TIGHT);
+    next_line(file, "power", expect, m);
+    assert_int_equal(stats_could_show(d, m, n, 0.05, adjusted), OK);
+    for (int j = 0; j < m; j++)
+        assert_near(adjusted[j], expect[j], 1e-3 * expect[j]);
 }
 
 static void families_agree_with_brute_force(void **state)
 {
     FILE *file = open_fixture();
-    char line[4096];
+    char line[LINE];
     int families = 0;
     (void)state;
     while (fgets(line, sizeof line, file)) {
         double values[MOST];
         if (strncmp(line, "family ", 7) != 0)
             continue;
-        int count = read_numbers(line, values);
+        int count = read_numbers(line, values, MOST);
         int m = (int)values[0], n = (int)values[1];
         assert_int_equal(count, 2 + m * n);
         check_family(file, values + 2, m, n);
@@ -246,6 +272,46 @@ static void many_pairs(void **state)
     assert_true(p > 0 && p < 1e-4);
 }
 
+/* What could have been shown: nothing with 5 pairs; with 6 the mean at which every other pattern
+ * gives a smaller t, that is, at which no difference is negative. */
+static void what_could_have_been_shown(void **state)
+{
+    const double d[] = {-0.03, 0.01, 0.02, -0.01, 0.04, 0.03};
+    double smallest, mean = 0.01;
+    (void)state;
+    assert_int_equal(stats_could_show(d, 1, 6, 0.05, &smallest), OK);
+    assert_near(smallest, mean + 0.03, 1e-4);
+    assert_int_equal(stats_could_show(d, 1, 5, 0.05, &smallest), OK);
+    assert_true(isinf(smallest));
+}
+
+/* The program's own resamples: the same every time, every pair drawn about as often. */
+static void resamples_are_fair(void **state)
+{
+    int count[7] = {0}, *index = stats_resamples(7), *again = stats_resamples(7);
+    (void)state;
+    assert_non_null(index);
+    assert_non_null(again);
+    assert_memory_equal(index, again, 7 * STATS_RESAMPLES * sizeof *index);
+    for (int i = 0; i < 7 * STATS_RESAMPLES; i++)
+        count[index[i]]++;
+    for (int i = 0; i < 7; i++)
+        assert_true(abs(count[i] - STATS_RESAMPLES) < 600);
+    free(index);
+    free(again);
+}
+
+static void medians_by_hand(void **state)
+{
+    const double d[] = {3, -1, 0, 2};
+    (void)state;
+    assert_near(stats_median(d, 4), 1, 0);
+    assert_near(stats_median(d, 3), 0, 0);
+    assert_true(isnan(stats_median(d, 0)));
+    assert_near(stats_improvement(d, 4), 2.5 / 4, 0);
+    assert_true(isnan(stats_improvement(d, 0)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +324,9 @@ int main(void)
         cmocka_unit_test(max_t_reaches_the_smallest),
         cmocka_unit_test(missing_pairs),
         cmocka_unit_test(many_pairs),
+        cmocka_unit_test(what_could_have_been_shown),
+        cmocka_unit_test(resamples_are_fair),
+        cmocka_unit_test(medians_by_hand),
     };
     return cmocka_run_group_tests_name("stats", tests, NULL, NULL);
 }

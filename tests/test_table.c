@@ -208,7 +208,7 @@ static void formats(void **state)
     assert_int_equal(table_format_parse("md", &format), OK);
     assert_int_equal(format, TABLE_MD);
     assert_int_equal(table_format_parse("JSON", &format), ERR_USAGE);
-    assert_non_null(strstr(fail_text(), "text, json, csv or md"));
+    assert_non_null(strstr(fail_text(), "text, json, csv, md or latex"));
 }
 
 int main(void)

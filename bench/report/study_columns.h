@@ -40,8 +40,38 @@ void study_put_percent(struct table *table, const char *column, double share, co
 /* "85.12 ± 0.93", without the second part for one value, "-" for none. In percent. */
 void study_put_spread(struct table *table, const char *column, const struct stats_summary *summary);
 
+/* ---- tables with a row for each comparison ----
+ * They share the columns that say what is compared, and their headings. */
+#define COMPARED_COLUMNS \
+    PLACE_COLUMNS, {.name = "arm", .title = "transfer"}, {.name = "attention"}, \
+    {.name = "baseline", .audience = TABLE_MACHINES}
+
+/* Whether any run of the study had a shifted test. */
+bool study_has_shifted(const struct study_data *data);
+
+/* "CBAM" and "no CBAM", or what else the two sides are called; `other` for several others. */
+void study_side_titles(const struct study_data *data, char without[STUDY_TEXT_MAX + 16],
+                       char with[STUDY_TEXT_MAX + 16]);
+
+/* Gives columns whose names begin with "without" or "with", or end in "_without" or "_with", the
+ * headings of their sides, and hides the compared axis when it has two entries only. */
+void study_name_sides(struct table *table, const struct study_data *data);
+
+/* Fills COMPARED_COLUMNS. */
+void study_put_compared(struct table *table, const struct study_data *data,
+                        const struct comparison *c);
+
+/* Cells of both sides of a comparison at all seeds, the other side first; returns their number. */
+int study_list_cells(const struct study_data *data, const struct comparison *c,
+                     int cells[2 * STUDY_SEEDS_MAX]);
+
+/* "+1.20 [+0.40, +2.00]" in percent, without the interval when there is none. */
+void study_put_interval(struct table *table, const char *column, const struct paired *paired);
+
 /* Each makes one table: see study_tables.h. */
 enum status study_table_comparison(const struct study_tables_input *input, struct table **table);
+enum status study_table_general(const struct study_tables_input *input, struct table **table);
+enum status study_table_costs(const struct study_tables_input *input, struct table **table);
 enum status study_table_seeds(const struct study_tables_input *input, struct table **table);
 enum status study_table_sources(const struct study_tables_input *input, struct table **table);
 enum status study_table_networks(const struct study_tables_input *input, struct table **table);

@@ -1,6 +1,7 @@
 /* The latency rows of a study: see study_latency.h. */
 #include "bench/report/study_latency.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,4 +94,62 @@ void latency_rows_free(struct latency_rows *rows)
         json_decref(rows->items[i]);
     free(rows->items);
     *rows = (struct latency_rows){0};
+}
+
+/* ---- finding ---- */
+
+static double member(const json_t *row, const char *key)
+{
+    const json_t *value = json_object_get(row, key);
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+static bool says(const json_t *row, const char *key, const char *text)
+{
+    const char *value = json_string_value(json_object_get(row, key));
+    return value && strcmp(value, text) == 0;
+}
+
+static bool is_smaller(const json_t *a, const json_t *b)
+{
+    if (member(a, "batch") < member(b, "batch") || member(a, "batch") > member(b, "batch"))
+        return member(a, "batch") < member(b, "batch");
+    return member(a, "threads") < member(b, "threads");
+}
+
+const json_t *latency_row_find(const struct latency_rows *rows, const struct study_data *data,
+                               const struct grid_place *place)
+{
+    const json_t *found = NULL;
+    for (int i = 0; i < rows->count; i++) {
+        const json_t *row = rows->items[i];
+        if (!says(row, "model", data->models.text[place->model]) ||
+            !says(row, "attention", data->attention.text[place->attention]) ||
+            !says(row, "impl", data->impls.text[place->impl]) || says(row, "pass", "train") ||
+            !isfinite(member(row, "median_ms")))
+            continue;
+        found = !found || is_smaller(row, found) ? row : found;
+    }
+    return found;
+}
+
+bool latency_ratio_find(const struct latency_rows *rows, const struct study_data *data,
+                        const struct grid_place *base, const struct grid_place *place,
+                        struct latency_ratio *out)
+{
+    const json_t *without = latency_row_find(rows, data, base);
+    const json_t *with = latency_row_find(rows, data, place);
+    if (!without || !with)
+        return false;
+    *out = (struct latency_ratio){member(with, "median_ms") / member(without, "median_ms"), NAN,
+                                  NAN, member(with, "input_h")};
+    /* The latency verb pairs with the network without attention. */
+    bool paired = says(without, "attention", "none") && base->model == place->model &&
+                  isfinite(member(with, "ratio"));
+    if (paired) {
+        out->ratio = member(with, "ratio");
+        out->low = member(with, "ratio_low");
+        out->high = member(with, "ratio_high");
+    }
+    return true;
 }

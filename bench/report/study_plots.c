@@ -1,6 +1,6 @@
 /* The data files of a study's plots: see study_plots.h. Drawing is in study_draw.c. */
 #include "bench/report/study_plots.h"
-#include "bench/report/plots.h"
+#include "bench/report/study_plot_data.h"
 #include "bench/report/study_tables.h"
 
 #include <math.h>
@@ -8,46 +8,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Least and most of what was written, for the axes; NaN when nothing was. */
-struct range {
-    double low, high;
+/* In the order of the report. Those from FIRST_OWN on have labels of their own. */
+enum { FIRST_OWN = 3 };
+const struct study_plot study_plot_list[STUDY_PLOTS] = {
+    {"accuracy", "accuracy-points.dat", "Test accuracy after transfer"},
+    {"curves", "curves.dat", "Learning curves"},
+    {"latency", "latency.dat", "Latency by implementation"},
+    {"forest", "forest.dat", "Differences, with their intervals"},
+    {"labels", "labels.dat", "Accuracy against labels per class"},
+    {"reduction", "reduction.dat", "Accuracy against the reduction ratio"},
+    {"placement", "placement.dat", "Accuracy against the placement"},
+    {"pareto", "pareto.dat", "Accuracy against latency"},
 };
 
 struct plot {
     const struct study_data *data;
     FILE *out; /* of the file being made */
-    struct range accuracy, curves, epochs, latency;
+    struct plot_range accuracy, curves, epochs, latency;
 };
-
-static void extend(struct range *range, double value)
-{
-    range->low = fmin(range->low, value);
-    range->high = fmax(range->high, value);
-}
-
-/* A panel is a network on one target with one implementation: as many as there are of these. */
-static int panel_count(const struct study_data *data)
-{
-    return data->models.count * data->data.count * data->impls.count;
-}
-
-static struct grid_place panel_place(const struct study_data *data, int panel)
-{
-    struct grid_place place = {0};
-    place.data = panel % data->data.count;
-    panel /= data->data.count;
-    place.impl = panel % data->impls.count;
-    place.model = panel / data->impls.count;
-    return place;
-}
 
 /* Calls `each` for every panel, arm and attention. */
 static void each_group(struct plot *plot,
                        void (*each)(struct plot *plot, int panel, struct grid_place place))
 {
     const struct study_data *data = plot->data;
-    for (int panel = 0; panel < panel_count(data); panel++) {
-        struct grid_place place = panel_place(data, panel);
+    for (int panel = 0; panel < plot_panels(data); panel++) {
+        struct grid_place place = plot_panel_place(data, panel);
         for (place.arm = 0; place.arm < data->arms.count; place.arm++)
             for (place.attention = 0; place.attention < data->attention.count; place.attention++)
                 each(plot, panel, place);
@@ -61,7 +47,7 @@ static void put_points(struct plot *plot, int panel, struct grid_place place)
     for (place.seed = 0; place.seed < plot->data->seeds.count; place.seed++) {
         const struct train_result *result = study_data_result(plot->data, &place);
         double test = result ? 100 * result->test_accuracy : NAN;
-        extend(&plot->accuracy, test);
+        plot_extend(&plot->accuracy, test);
         fprintf(plot->out, "%d %d %d %d", panel, place.arm, place.attention, place.seed);
         plots_put(plot->out, test);
         plots_put(plot->out, result ? 100 * result->train_accuracy : NAN);
@@ -77,17 +63,10 @@ static void write_points(struct plot *plot)
 
 static void put_mean(struct plot *plot, int panel, struct grid_place place)
 {
-    double test[STUDY_SEEDS_MAX];
-    int n = 0;
-    for (place.seed = 0; place.seed < plot->data->seeds.count; place.seed++) {
-        const struct train_result *result = study_data_result(plot->data, &place);
-        if (result)
-            test[n++] = 100 * result->test_accuracy;
-    }
-    struct stats_summary s = stats_summarise(test, n);
-    extend(&plot->accuracy, s.mean - s.sd);
-    extend(&plot->accuracy, s.mean + s.sd);
-    fprintf(plot->out, "%d %d %d %d", panel, place.arm, place.attention, n);
+    struct stats_summary s = plot_accuracy(plot->data, place);
+    plot_extend(&plot->accuracy, s.mean - s.sd);
+    plot_extend(&plot->accuracy, s.mean + s.sd);
+    fprintf(plot->out, "%d %d %d %d", panel, place.arm, place.attention, s.n);
     plots_put(plot->out, s.mean);
     plots_put(plot->out, s.sd);
     fputc('\n', plot->out);
@@ -104,11 +83,11 @@ static void write_means(struct plot *plot)
 /* Mean, least and most of one number over the seeds at one epoch. */
 static void put_band(struct plot *plot, const double *x, int n)
 {
-    struct range band = {NAN, NAN};
+    struct plot_range band = {NAN, NAN};
     for (int i = 0; i < n; i++)
-        extend(&band, x[i]);
-    extend(&plot->curves, band.low);
-    extend(&plot->curves, band.high);
+        plot_extend(&band, x[i]);
+    plot_extend(&plot->curves, band.low);
+    plot_extend(&plot->curves, band.high);
     plots_put(plot->out, stats_summarise(x, n).mean);
     plots_put(plot->out, band.low);
     plots_put(plot->out, band.high);
@@ -148,7 +127,7 @@ static void put_epoch(struct plot *plot, struct grid_place place, int epoch)
 static void put_curve(struct plot *plot, int panel, struct grid_place place)
 {
     int epochs = longest_curve(plot->data, place);
-    extend(&plot->epochs, epochs);
+    plot_extend(&plot->epochs, epochs);
     fprintf(plot->out, "# panel %d, %s, %s\n", panel, plot->data->arms.text[place.arm],
             plot->data->attention.text[place.attention]);
     for (int epoch = 0; epoch < epochs; epoch++)
@@ -206,8 +185,8 @@ static void write_latency(struct plot *plot, const struct latency_rows *rows,
         int attention = label_index(&labels->attention, row, "attention");
         int impl = label_index(&labels->impls, row, "impl");
         double median = number_of(row, "median_ms");
-        extend(&plot->latency, median);
-        extend(&plot->latency, number_of(row, "median_high_ms"));
+        plot_extend(&plot->latency, median);
+        plot_extend(&plot->latency, number_of(row, "median_high_ms"));
         fprintf(out, "%d %d %d", model, attention, impl);
         plots_put(out, median);
         plots_put(out, number_of(row, "median_low_ms"));
@@ -217,37 +196,6 @@ static void write_latency(struct plot *plot, const struct latency_rows *rows,
 }
 
 /* ---- labels ---- */
-
-static void put_attentions(FILE *out, const char *name, const char *const *texts, int count)
-{
-    char titles[STUDY_SEEDS_MAX][64];
-    const char *list[STUDY_SEEDS_MAX];
-    for (int i = 0; i < count; i++)
-        list[i] = strcmp(texts[i], "none") == 0
-                      ? "without attention"
-                      : study_attention_title(texts[i], titles[i], sizeof titles[i]);
-    plots_put_array(out, name, list, count);
-}
-
-/* The entries of an axis as a list of strings. */
-static int list_axis(const struct data_axis *axis, const char *texts[STUDY_SEEDS_MAX])
-{
-    for (int i = 0; i < axis->count; i++)
-        texts[i] = axis->text[i];
-    return axis->count;
-}
-
-static void put_panels(FILE *out, const struct study_data *data)
-{
-    fprintf(out, "panels_count = %d\narray panels[%d]\n", panel_count(data), panel_count(data));
-    for (int panel = 0; panel < panel_count(data); panel++) {
-        char text[3 * STUDY_TEXT_MAX];
-        struct grid_place place = panel_place(data, panel);
-        study_place_title(data, &place, text, sizeof text);
-        fprintf(out, "panels[%d] = ", panel + 1);
-        plots_put_quoted(out, text);
-    }
-}
 
 static void put_latency_title(FILE *out, const struct latency_rows *rows)
 {
@@ -261,31 +209,23 @@ static void put_latency_title(FILE *out, const struct latency_rows *rows)
     plots_put_quoted(out, text);
 }
 
-/* The range of an axis; 0 to 100 when nothing was there. */
-static void put_range(FILE *out, const char *name, const struct range *range)
-{
-    bool known = isfinite(range->low) && isfinite(range->high);
-    fprintf(out, "%s_low = %.9g\n%s_high = %.9g\n", name, known ? range->low : 0, name,
-            known ? range->high : 100);
-}
-
 static void write_labels(struct plot *plot, const struct latency_rows *rows,
                          const struct latency_labels *labels)
 {
     FILE *out = plot->out;
     const char *texts[STUDY_SEEDS_MAX];
-    put_panels(out, plot->data);
-    plots_put_array(out, "arms", texts, list_axis(&plot->data->arms, texts));
-    put_attentions(out, "attentions", texts, list_axis(&plot->data->attention, texts));
+    plot_put_panels(out, plot->data);
+    plots_put_array(out, "arms", texts, plot_list_axis(&plot->data->arms, texts));
+    plot_put_attentions(out, "attentions", texts, plot_list_axis(&plot->data->attention, texts));
     fprintf(out, "seeds_count = %d\n", plot->data->seeds.count);
     plots_put_array(out, "latency_models", labels->models.text, labels->models.count);
-    put_attentions(out, "latency_attentions", labels->attention.text, labels->attention.count);
+    plot_put_attentions(out, "latency_attentions", labels->attention.text, labels->attention.count);
     plots_put_array(out, "latency_impls", labels->impls.text, labels->impls.count);
     put_latency_title(out, rows);
-    put_range(out, "accuracy", &plot->accuracy);
-    put_range(out, "curves", &plot->curves);
-    put_range(out, "epochs", &plot->epochs);
-    put_range(out, "latency", &plot->latency);
+    plot_put_range(out, "accuracy", &plot->accuracy);
+    plot_put_range(out, "curves", &plot->curves);
+    plot_put_range(out, "epochs", &plot->epochs);
+    plot_put_range(out, "latency", &plot->latency);
 }
 
 /* ---- files ---- */
@@ -308,14 +248,43 @@ static void write_content(enum content which, struct plot *plot, const struct la
         write_labels(plot, latency, labels);
 }
 
-enum status study_plots_write(const struct study_data *data, const struct latency_rows *latency,
-                              const char *folder)
+/* A plot whose data and labels stand in files of their own. */
+static enum status write_own(const struct study_plot *plot, const struct study_data *data,
+                             const struct comparisons *all, const struct latency_rows *latency,
+                             const char *folder)
+{
+    static bool (*const writers[])(const struct plot_files *, const struct study_data *,
+                                   const struct comparisons *, const struct latency_rows *) = {
+        plot_forest, plot_labels, plot_reduction, plot_placement, plot_pareto};
+    char *text[2] = {NULL, NULL}, name[64];
+    size_t size[2];
+    struct plot_files files = {open_memstream(&text[0], &size[0]),
+                               open_memstream(&text[1], &size[1])};
+    bool shown = files.out && files.labels &&
+                 writers[plot - study_plot_list - FIRST_OWN](&files, data, all, latency);
+    bool good = files.out && files.labels;
+    good = (!files.out || fclose(files.out) == 0) && good;
+    good = (!files.labels || fclose(files.labels) == 0) && good;
+    enum status status = good ? OK : fail(ERR_MEMORY, "no memory for the plots");
+    snprintf(name, sizeof name, "%s-labels.gp", plot->name);
+    if (status == OK)
+        status = shown ? plots_save(folder, plot->data, text[0], size[0])
+                       : plot_remove(folder, plot->data);
+    if (status == OK)
+        status = shown ? plots_save(folder, name, text[1], size[1]) : plot_remove(folder, name);
+    free(text[0]);
+    free(text[1]);
+    return status;
+}
+
+enum status study_plots_write(const struct study_data *data, const struct comparisons *all,
+                              const struct latency_rows *latency, const char *folder)
 {
     static const char *const names[CONTENTS] = {
         [POINTS] = "accuracy-points.dat", [MEANS] = "accuracy-means.dat", [CURVES] = "curves.dat",
         [LATENCY] = "latency.dat", [LABELS] = "labels.gp"};
     struct latency_labels labels = {0};
-    const struct range nothing = {NAN, NAN};
+    const struct plot_range nothing = {(double)NAN, (double)NAN};
     struct plot plot = {data, NULL, nothing, nothing, nothing, nothing};
     for (int i = 0; i < CONTENTS; i++) {
         char *text = NULL;
@@ -325,10 +294,14 @@ enum status study_plots_write(const struct study_data *data, const struct latenc
             return fail(ERR_MEMORY, "no memory for the plots");
         write_content((enum content)i, &plot, latency, &labels);
         bool good = fclose(plot.out) == 0;
-        enum status status = good ? plots_save(folder, names[i], text, size)
-                                  : fail(ERR_MEMORY, "no memory for the plots");
+        bool empty = i == LATENCY && latency->count == 0;
+        enum status status = !good ? fail(ERR_MEMORY, "no memory for the plots")
+                             : empty ? plot_remove(folder, names[i])
+                                     : plots_save(folder, names[i], text, size);
         free(text);
         TRY(status);
     }
+    for (int i = FIRST_OWN; i < STUDY_PLOTS; i++)
+        TRY(write_own(&study_plot_list[i], data, all, latency, folder));
     return OK;
 }

@@ -27,17 +27,17 @@ struct report {
 };
 
 /* The tables that people are shown; the others are files only. */
-static const enum study_table shown[] = {STUDY_TABLE_COMPARISON, STUDY_TABLE_SEEDS,
-                                         STUDY_TABLE_SOURCES, STUDY_TABLE_NETWORKS,
+static const enum study_table shown[] = {STUDY_TABLE_COMPARISON, STUDY_TABLE_GENERAL,
+                                         STUDY_TABLE_COSTS, STUDY_TABLE_SEEDS, STUDY_TABLE_SOURCES, STUDY_TABLE_NETWORKS,
                                          STUDY_TABLE_AGREEMENT, STUDY_TABLE_LATENCY};
 enum { SHOWN = sizeof shown / sizeof shown[0] };
 
-/* A study of one attention has nothing to compare: it shows its runs. Nothing shows an empty
+/* A study with one entry on the axis that it compares has nothing to compare: it shows its runs. Nothing shows an empty
  * table. */
 static bool is_shown(const struct report *r, int i, enum study_table *which)
 {
     *which = shown[i];
-    if (r->data.attention.count < 2 && shown[i] == STUDY_TABLE_COMPARISON)
+    if (r->comparisons.count == 0 && shown[i] == STUDY_TABLE_COMPARISON)
         *which = STUDY_TABLE_RUNS;
     return table_rows(r->tables[*which]) > 0;
 }
@@ -102,6 +102,11 @@ static enum status save_tables(const struct report *r)
         snprintf(path, sizeof path, "%s/%s.json", r->folder, table_name(r->tables[i]));
         TRY(table_save(r->tables[i], TABLE_JSON, path));
     }
+    for (int i = 0; i < SHOWN; i++) {
+        char path[PATH_SIZE + 64];
+        snprintf(path, sizeof path, "%s/%s.tex", r->folder, table_name(r->tables[shown[i]]));
+        TRY(table_save(r->tables[shown[i]], TABLE_LATEX, path));
+    }
     return OK;
 }
 
@@ -109,9 +114,8 @@ static enum status draw(struct report *r)
 {
     char data[PATH_SIZE + 8];
     snprintf(data, sizeof data, "%s/plots", r->folder);
-    TRY(study_plots_write(&r->data, &r->latency, data));
-    r->draw_status = study_plots_draw(data, r->plots, r->latency.count > 0, &r->drawn, r->note,
-                                      sizeof r->note);
+    TRY(study_plots_write(&r->data, &r->comparisons, &r->latency, data));
+    r->draw_status = study_plots_draw(data, r->plots, &r->drawn, r->note, sizeof r->note);
     if (r->draw_status != OK)
         snprintf(r->note, sizeof r->note, "%s", fail_text());
     return OK;
@@ -147,8 +151,41 @@ static void put_picture(const struct report *r, const char *name, const char *ti
     fprintf(out, "%s/%s.png)\n\n", r->plots, name);
 }
 
+/* The commands that repeat the first run of each side of each row. */
+static enum status put_commands(const struct table *table, FILE *out)
+{
+    static const char *const keys[] = {"command_without", "command"};
+    size_t i;
+    json_t *row, *rows = table_rows_json(table);
+    if (!rows)
+        return fail(ERR_MEMORY, "no memory for a report");
+    json_array_foreach(rows, i, row) {
+        for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++) {
+            const char *command = json_string_value(json_object_get(row, keys[k]));
+            if (command)
+                fprintf(out, "    %s\n", command);
+        }
+    }
+    json_decref(rows);
+    return OK;
+}
+
+static enum status put_repetition(const struct report *r, FILE *out)
+{
+    enum study_table which;
+    fputs("## What repeats it\n\nOf each row of the first table, and of the sources before it, the "
+          "first seed; another `--seed` gives the others. Networks that are started from must be "
+          "there: `cbam-bench study run` of the same study trains them.\n\n", out);
+    TRY(put_commands(r->tables[STUDY_TABLE_SOURCES], out));
+    is_shown(r, 0, &which);
+    TRY(put_commands(r->tables[which], out));
+    fputc('\n', out);
+    return OK;
+}
+
 static enum status put_markdown(const struct report *r, FILE *out)
 {
+    char plots[PATH_SIZE + 8];
     fprintf(out, "# Study %s\n\n", r->study);
     put_states(r, out);
     fputc('\n', out);
@@ -162,11 +199,12 @@ static enum status put_markdown(const struct report *r, FILE *out)
     }
     if (r->drawn) {
         fputs("## Plots\n\n", out);
-        put_picture(r, "accuracy", "Test accuracy after transfer", out);
-        put_picture(r, "curves", "Learning curves", out);
-        if (r->latency.count > 0)
-            put_picture(r, "latency", "Latency by implementation", out);
+        snprintf(plots, sizeof plots, "%s/plots", r->folder);
+        for (int i = 0; i < STUDY_PLOTS; i++)
+            if (study_plot_has_data(&study_plot_list[i], plots))
+                put_picture(r, study_plot_list[i].name, study_plot_list[i].title, out);
     }
+    TRY(put_repetition(r, out));
     fputs("## What made it\n\n", out);
     TRY(table_write(r->tables[STUDY_TABLE_MADE], TABLE_MD, out));
     fputs("\nThe CSV and JSON files beside this one have all digits; each of their rows carries "
@@ -214,7 +252,7 @@ static enum status print_text(const struct report *r, FILE *out)
 static void print_places(const struct report *r, FILE *out)
 {
     fprintf(out, "report  %s/report.md\n", r->folder);
-    fprintf(out, "tables  %s/*.csv, %s/*.json\n", r->folder, r->folder);
+    fprintf(out, "tables  %s/*.csv, %s/*.json, %s/*.tex\n", r->folder, r->folder, r->folder);
     if (r->drawn)
         fprintf(out, "plots   %s/*.png, %s/*.svg\n", r->plots, r->plots);
     fprintf(out, "store   %s\n", r->options->store_path);
@@ -230,6 +268,18 @@ static enum status print_json(const struct report *r, FILE *out)
     return OK;
 }
 
+static enum status print_latex(const struct report *r, FILE *out)
+{
+    for (int i = 0; i < SHOWN; i++) {
+        enum study_table which;
+        if (!is_shown(r, i, &which))
+            continue;
+        TRY(table_write(r->tables[which], TABLE_LATEX, out));
+        fputc('\n', out);
+    }
+    return OK;
+}
+
 static enum status print(const struct report *r)
 {
     FILE *out = r->out;
@@ -240,6 +290,8 @@ static enum status print(const struct report *r)
         status = print_json(r, out);
     else if (r->options->format == TABLE_CSV)
         status = table_write(r->tables[STUDY_TABLE_COMPARISON], TABLE_CSV, out);
+    else if (r->options->format == TABLE_LATEX)
+        status = print_latex(r, out);
     else if (r->options->format == TABLE_MD)
         status = put_markdown(r, out);
     else {

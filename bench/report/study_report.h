@@ -14,9 +14,9 @@ struct study_report_options {
     FILE *talk;               /* notes; NULL: silent */
 };
 
-/* Writes STUDY/report.md, STUDY/TABLE.csv, STUDY/TABLE.json and the plots' data beside the store,
+/* Writes STUDY/report.md, STUDY/TABLE.csv, .json and .tex and the plots' data beside the store,
  * draws the plots, and prints to `out`: as text the tables, the comparison first, and then where
- * the files are; as Markdown the report; as CSV the comparison; as JSON an array of all tables. */
+ * the files are; as Markdown the report; as LaTeX its tables; as CSV the comparison; as JSON an array of all tables. */
 enum status study_report(const char *study, const struct study_report_options *options, FILE *out);
 
 #endif

@@ -13,6 +13,8 @@ enum status study_table_make(enum study_table which, const struct study_tables_i
     static enum status (*const makers[STUDY_TABLE_COUNT])(const struct study_tables_input *,
                                                           struct table **) = {
         [STUDY_TABLE_COMPARISON] = study_table_comparison,
+        [STUDY_TABLE_GENERAL] = study_table_general,
+        [STUDY_TABLE_COSTS] = study_table_costs,
         [STUDY_TABLE_SEEDS] = study_table_seeds,
         [STUDY_TABLE_SOURCES] = study_table_sources,
         [STUDY_TABLE_NETWORKS] = study_table_networks,
@@ -30,44 +32,10 @@ enum status study_table_make(enum study_table which, const struct study_tables_i
     return status;
 }
 
-/* Headings that name the attention when there is only one to be compared: "without CBAM" and "with
- * CBAM", or "with SE" and "with CBAM". */
-static void name_sides(struct table *table, const struct study_data *data)
-{
-    char base[STUDY_TEXT_MAX], other[STUDY_TEXT_MAX] = "attention", text[STUDY_TEXT_MAX + 16];
-    bool plain = strcmp(data->attention.text[0], "none") == 0;
-    if (data->attention.count == 2) {
-        study_attention_title(data->attention.text[1], other, sizeof other);
-        table_hide(table, "attention");
-    }
-    study_attention_title(data->attention.text[0], base, sizeof base);
-    snprintf(text, sizeof text, "%s %s", plain ? "without" : "with", plain ? other : base);
-    table_retitle(table, "without", text);
-    snprintf(text, sizeof text, "with %s", other);
-    table_retitle(table, "with", text);
-}
-
-/* Cells of both sides of a comparison at all seeds, the side with attention first. */
-static int list_cells(const struct study_data *data, const struct comparison *c,
-                      int cells[2 * STUDY_SEEDS_MAX])
-{
-    int count = 0;
-    struct grid_place place = c->place;
-    for (int side = 0; side < 2; side++) {
-        for (place.seed = 0; place.seed < data->seeds.count; place.seed++)
-            cells[count++] = study_data_find(data, &place);
-        place.attention = 0;
-    }
-    return count;
-}
-
 /* ---- the comparison ---- */
 
 static const struct table_column comparison_columns[] = {
-    PLACE_COLUMNS,
-    {.name = "arm", .title = "transfer"},
-    {.name = "attention"},
-    {.name = "baseline", .audience = TABLE_MACHINES},
+    COMPARED_COLUMNS,
     {.name = "without", .unit = "%", .audience = TABLE_PEOPLE},
     {.name = "with", .unit = "%", .audience = TABLE_PEOPLE},
     {.name = "difference", .unit = "points", .audience = TABLE_PEOPLE},
@@ -77,60 +45,81 @@ static const struct table_column comparison_columns[] = {
     {.name = "with_sd", .unit = "%", .audience = TABLE_MACHINES},
     {.name = "difference_mean", .unit = "points", .audience = TABLE_MACHINES},
     {.name = "difference_sd", .unit = "points", .audience = TABLE_MACHINES},
+    {.name = "difference_median", .title = "median", .unit = "points", .decimals = 2},
     {.name = "difference_low", .unit = "points", .audience = TABLE_MACHINES},
     {.name = "difference_high", .unit = "points", .audience = TABLE_MACHINES},
+    {.name = "bootstrap_low", .unit = "points", .audience = TABLE_MACHINES},
+    {.name = "bootstrap_high", .unit = "points", .audience = TABLE_MACHINES},
+    {.name = "improvement", .title = "P(better)", .decimals = 2},
     {.name = "verdict"},
+    {.name = "could_show", .title = "could have been shown", .unit = "points", .decimals = 2},
     {.name = "pairs"},
     {.name = "inserted", .audience = TABLE_MACHINES},
     {.name = "seeds", .audience = TABLE_MACHINES},
     {.name = "diverged", .audience = TABLE_MACHINES},
     {.name = "p", .decimals = 4},
     {.name = "p_corrected", .title = "corrected p", .decimals = 4},
-    {.name = "p_holm", .audience = TABLE_MACHINES},
+    {.name = "p_holm", .title = "Holm", .decimals = 4},
     {.name = "smallest_p", .audience = TABLE_MACHINES},
-    {.name = "train_without", .title = "train without", .unit = "%", .decimals = 2},
-    {.name = "train_with", .title = "train with", .unit = "%", .decimals = 2},
+    {.name = "family"},
+    {.name = "family_size", .audience = TABLE_MACHINES},
+    {.name = "train_without", .unit = "%", .audience = TABLE_MACHINES},
+    {.name = "train_with", .unit = "%", .audience = TABLE_MACHINES},
     MADE_COLUMNS,
+    {.name = "command_without", .audience = TABLE_MACHINES},
 };
 
-static void put_difference(struct table *table, const struct comparison *c)
+static void put_difference(struct table *table, const struct paired *d)
 {
     const char *few = "no interval below 6 pairs";
-    if (c->bounded)
-        table_printf(table, "difference", "%+.2f [%+.2f, %+.2f]", 100 * c->paired.mean,
-                     100 * c->low, 100 * c->high);
-    else if (c->paired.n > 0)
-        table_printf(table, "difference", "%+.2f", 100 * c->paired.mean);
-    study_put_percent(table, "difference_mean", c->paired.mean, "no pairs");
-    study_put_percent(table, "difference_sd", c->paired.sd, "fewer than 2 pairs");
-    study_put_percent(table, "difference_low", c->bounded ? c->low : NAN, few);
-    study_put_percent(table, "difference_high", c->bounded ? c->high : NAN, few);
+    study_put_interval(table, "difference", d);
+    study_put_percent(table, "difference_mean", d->all.mean, "no pairs");
+    study_put_percent(table, "difference_sd", d->all.sd, "fewer than 2 pairs");
+    study_put_percent(table, "difference_median", d->median, "no pairs");
+    study_put_percent(table, "difference_low", d->bounded ? d->low : (double)NAN, few);
+    study_put_percent(table, "difference_high", d->bounded ? d->high : (double)NAN, few);
+    study_put_percent(table, "bootstrap_low", d->boot_low, "no pairs");
+    study_put_percent(table, "bootstrap_high", d->boot_high, "no pairs");
+    study_put_percent(table, "could_show", d->could_show, "nothing");
+    if (d->all.n > 0)
+        table_number(table, "improvement", d->improvement);
 }
 
 static void put_sides(struct table *table, const struct comparison *c)
 {
-    study_put_spread(table, "without", &c->without_test);
-    study_put_spread(table, "with", &c->with_test);
-    study_put_percent(table, "without_mean", c->without_test.mean, "no finished run");
-    study_put_percent(table, "without_sd", c->without_test.sd, "fewer than 2 finished runs");
-    study_put_percent(table, "with_mean", c->with_test.mean, "no finished run");
-    study_put_percent(table, "with_sd", c->with_test.sd, "fewer than 2 finished runs");
+    const struct paired *test = &c->outcome[OUTCOME_TEST];
+    study_put_spread(table, "without", &test->without_all);
+    study_put_spread(table, "with", &test->with_all);
+    study_put_percent(table, "without_mean", test->without_all.mean, "no finished run");
+    study_put_percent(table, "without_sd", test->without_all.sd, "fewer than 2 finished runs");
+    study_put_percent(table, "with_mean", test->with_all.mean, "no finished run");
+    study_put_percent(table, "with_sd", test->with_all.sd, "fewer than 2 finished runs");
     study_put_percent(table, "train_without", c->without_train.mean, "-");
     study_put_percent(table, "train_with", c->with_train.mean, "-");
 }
 
-static void put_verdict(struct table *table, const struct comparison *c, int seeds)
+static void put_verdict(struct table *table, const struct study_data *data,
+                        const struct comparison *c)
 {
+    const struct paired *test = &c->outcome[OUTCOME_TEST];
+    bool held = c->family >= 0;
     table_text(table, "verdict", verdict_name(c->verdict));
-    table_number(table, "pairs", c->paired.n);
-    table_number(table, "seeds", seeds);
+    table_number(table, "pairs", test->all.n);
+    table_number(table, "seeds", data->seeds.count);
     table_number(table, "diverged", c->diverged);
-    table_number(table, "smallest_p", c->smallest_p);
-    if (c->paired.n == 0)
+    table_number(table, "smallest_p", test->smallest_p);
+    table_text(table, "family", held ? data->claims.families[c->family].name : "none");
+    table_number(table, "family_size", c->family_size);
+    if (test->all.n == 0)
         return;
-    table_number(table, "p", c->p);
-    table_number(table, "p_corrected", c->p_max_t);
-    table_number(table, "p_holm", c->p_holm);
+    table_number(table, "p", test->p);
+    if (held) {
+        table_number(table, "p_corrected", test->p_max_t);
+        table_number(table, "p_holm", test->p_holm);
+    } else {
+        table_missing(table, "p_corrected", "exploratory");
+        table_missing(table, "p_holm", "exploratory");
+    }
 }
 
 /* Whether a cell's attention was put into a source that had been trained with another, or none. */
@@ -146,6 +135,27 @@ static bool is_inserted(const struct study_data *data, struct grid_place place)
     return false;
 }
 
+/* How many comparisons each family holds. */
+static void note_families(struct table *table, const struct study_data *data,
+                          const struct comparisons *all)
+{
+    char text[1024] = "";
+    int outside = 0;
+    for (int f = 0; f < data->claims.family_count; f++) {
+        int size = 0;
+        size_t used = strlen(text);
+        for (int i = 0; i < all->count; i++)
+            size += all->items[i].family == f;
+        snprintf(text + used, sizeof text - used, "%s%s (%d)", f ? ", " : "",
+                 data->claims.families[f].name, size);
+    }
+    for (int i = 0; i < all->count; i++)
+        outside += all->items[i].family < 0;
+    table_note(table, "Families, as the study file declares them, and their comparisons: %s.%s",
+               text, outside ? " What no family holds is exploratory: no verdict, and its p is not "
+               "corrected." : "");
+}
+
 static void comparison_notes(struct table *table, const struct study_data *data,
                              const struct comparisons *all)
 {
@@ -155,17 +165,53 @@ static void comparison_notes(struct table *table, const struct study_data *data,
     if (inserted > 0)
         table_note(table, "In %d of these rows attention was inserted into a source that had been "
                    "trained with another, or none: the column inserted of CSV and JSON.", inserted);
-    for (int i = 0; i < all->count; i++)
-        most = all->items[i].paired.n > most ? all->items[i].paired.n : most;
+    for (int i = 0; i < all->count; i++) {
+        int n = all->items[i].outcome[OUTCOME_TEST].all.n;
+        most = n > most ? n : most;
+    }
     table_note(table, "Test accuracy, mean ± sample standard deviation over seeds; the difference "
                "is the mean over pairs with the same seed, with its 95 %% interval (sign-flip test "
-               "inverted; none below %d pairs).", STATS_INTERVAL_MIN);
-    table_note(table, "p: exact two-sided sign-flip test; corrected for the %d comparisons of this "
-               "table by step-down max-T over sign flips shared by seed. better or worse: "
-               "corrected p below %g.", all->count, COMPARE_LEVEL);
+               "inverted; none below %d pairs). P(better): share of pairs with a positive "
+               "difference, ties half.", STATS_INTERVAL_MIN);
+    table_note(table, "p: exact two-sided sign-flip test; corrected for the comparisons of its "
+               "family by step-down max-T over sign flips shared by seed, with Holm's correction "
+               "beside it. better or worse: corrected p below %g.", COMPARE_LEVEL);
+    note_families(table, data, all);
+    table_note(table, "could have been shown: the least mean difference that, with the spread of "
+               "these pairs, would have been called better or worse.");
     table_note(table, "The smallest p that %d pairs can reach is %.4g%s.", most,
                stats_smallest_p(most), stats_smallest_p(most) < COMPARE_LEVEL
                ? "" : ": so few seeds cannot show any difference, 6 can");
+}
+
+static void make_title(const struct study_data *data, char *title, size_t size)
+{
+    char name[STUDY_TEXT_MAX];
+    if (data->claims.compare == AXIS_TRANSFER)
+        snprintf(title, size, "Does the way of transfer matter? Test accuracy against %s",
+                 data->arms.text[0]);
+    else if (data->claims.compare == AXIS_MODELS)
+        snprintf(title, size, "Which network is better? Test accuracy against %s",
+                 data->models.text[0]);
+    else
+        snprintf(title, size, "Does %s help? Test accuracy after transfer",
+                 data->attention.count == 2
+                     ? study_attention_title(data->attention.text[1], name, sizeof name)
+                     : "attention");
+}
+
+/* The command that repeats the baseline's first run, beside that of the other side. */
+static void put_baseline_command(struct table *table, const struct study_data *data,
+                                 const struct comparison *c)
+{
+    struct grid_place place = c->base;
+    for (place.seed = 0; place.seed < data->seeds.count; place.seed++) {
+        int cell = study_data_find(data, &place);
+        if (cell >= 0 && data->results[cell] && data->rows.rows[cell].command) {
+            table_text(table, "command_without", data->rows.rows[cell].command);
+            return;
+        }
+    }
 }
 
 enum status study_table_comparison(const struct study_tables_input *input, struct table **out)
@@ -173,27 +219,24 @@ enum status study_table_comparison(const struct study_tables_input *input, struc
     const struct study_data *data = input->data;
     const struct comparisons *all = input->comparisons;
     int cells[2 * STUDY_SEEDS_MAX];
-    char baseline[STUDY_TEXT_MAX], title[2 * STUDY_TEXT_MAX];
-    study_attention_title(data->attention.text[data->attention.count > 1], baseline,
-                          sizeof baseline);
-    snprintf(title, sizeof title, "Does %s help? Test accuracy after transfer",
-             data->attention.count == 2 ? baseline : "attention");
+    char title[2 * STUDY_TEXT_MAX];
+    make_title(data, title, sizeof title);
     struct table *table = *out = table_new("comparison", title, comparison_columns,
                                            COLUMN_COUNT(comparison_columns));
-    name_sides(table, data);
+    study_name_sides(table, data);
     study_table_prepare(table, input);
+    if (data->claims.family_count == 1)
+        table_hide(table, "family");
     for (int i = 0; i < all->count; i++) {
         const struct comparison *c = &all->items[i];
         table_row(table);
-        study_put_place(table, data, &c->place);
-        table_text(table, "arm", data->arms.text[c->place.arm]);
-        table_text(table, "attention", data->attention.text[c->place.attention]);
-        table_text(table, "baseline", data->attention.text[0]);
+        study_put_compared(table, data, c);
         table_bool(table, "inserted", is_inserted(data, c->place));
         put_sides(table, c);
-        put_difference(table, c);
-        put_verdict(table, c, all->seeds);
-        TRY(study_put_made(table, input, cells, list_cells(data, c, cells)));
+        put_difference(table, &c->outcome[OUTCOME_TEST]);
+        put_verdict(table, data, c);
+        TRY(study_put_made(table, input, cells, study_list_cells(data, c, cells)));
+        put_baseline_command(table, data, c);
     }
     comparison_notes(table, data, all);
     return OK;
@@ -202,15 +245,15 @@ enum status study_table_comparison(const struct study_tables_input *input, struc
 /* ---- seed by seed ---- */
 
 static const struct table_column seed_columns[] = {
-    PLACE_COLUMNS,
-    {.name = "arm", .title = "transfer"},
-    {.name = "attention"},
+    COMPARED_COLUMNS,
     {.name = "seed"},
     {.name = "without", .unit = "%", .decimals = 2},
     {.name = "with", .unit = "%", .decimals = 2},
     {.name = "difference", .unit = "points", .decimals = 2},
-    {.name = "train_without", .title = "train without", .unit = "%", .decimals = 2},
-    {.name = "train_with", .title = "train with", .unit = "%", .decimals = 2},
+    {.name = "train_without", .unit = "%", .decimals = 2},
+    {.name = "train_with", .unit = "%", .decimals = 2},
+    {.name = "shifted_without", .unit = "%", .decimals = 2},
+    {.name = "shifted_with", .unit = "%", .decimals = 2},
     MADE_COLUMNS,
 };
 
@@ -224,33 +267,38 @@ static const char *why_not(const struct study_data *data, int cell)
     return cell_state_name(data->rows.rows[cell].state);
 }
 
+/* The columns of one side, in the order of a cell's numbers below. */
+struct side_columns {
+    const char *test, *train, *shifted;
+};
+static const struct side_columns without_columns = {"without", "train_without", "shifted_without"};
+static const struct side_columns with_columns = {"with", "train_with", "shifted_with"};
+
 static void put_side(struct table *table, const struct study_data *data, int cell,
-                     const char *test, const char *train)
+                     const struct side_columns *columns)
 {
     const struct train_result *result = cell < 0 ? NULL : data->results[cell];
+    const char *why = why_not(data, cell);
     bool good = result && !result->diverged;
-    study_put_percent(table, test, good ? result->test_accuracy : NAN, why_not(data, cell));
-    study_put_percent(table, train, good ? result->train_accuracy : NAN, why_not(data, cell));
+    study_put_percent(table, columns->test, good ? result->test_accuracy : (double)NAN, why);
+    study_put_percent(table, columns->train, good ? result->train_accuracy : (double)NAN, why);
+    study_put_percent(table, columns->shifted, good ? result->shifted_accuracy : (double)NAN,
+                      good ? "no shifted test" : why);
 }
 
 static enum status put_seed(struct table *table, const struct study_tables_input *input,
                             const struct comparison *c, int seed)
 {
     const struct study_data *data = input->data;
-    struct grid_place place = c->place;
-    int cells[2];
-    place.seed = seed;
-    cells[0] = study_data_find(data, &place);
-    place.attention = 0;
-    cells[1] = study_data_find(data, &place);
+    struct grid_place place = c->place, base = c->base;
+    place.seed = base.seed = seed;
+    int cells[2] = {study_data_find(data, &place), study_data_find(data, &base)};
     table_row(table);
-    study_put_place(table, data, &c->place);
-    table_text(table, "arm", data->arms.text[c->place.arm]);
-    table_text(table, "attention", data->attention.text[c->place.attention]);
+    study_put_compared(table, data, c);
     table_text(table, "seed", data->seeds.text[seed]);
-    put_side(table, data, cells[1], "without", "train_without");
-    put_side(table, data, cells[0], "with", "train_with");
-    study_put_percent(table, "difference", c->difference[seed], "-");
+    put_side(table, data, cells[1], &without_columns);
+    put_side(table, data, cells[0], &with_columns);
+    study_put_percent(table, "difference", c->outcome[OUTCOME_TEST].difference[seed], "-");
     return study_put_made(table, input, cells, 2);
 }
 
@@ -259,8 +307,12 @@ enum status study_table_seeds(const struct study_tables_input *input, struct tab
     const struct comparisons *all = input->comparisons;
     struct table *table = *out = table_new("seeds", "Test accuracy, seed by seed", seed_columns,
                                            COLUMN_COUNT(seed_columns));
-    name_sides(table, input->data);
+    study_name_sides(table, input->data);
     study_table_prepare(table, input);
+    if (!study_has_shifted(input->data)) {
+        table_hide(table, "shifted_without");
+        table_hide(table, "shifted_with");
+    }
     for (int i = 0; i < all->count; i++)
         for (int seed = 0; seed < all->seeds; seed++)
             TRY(put_seed(table, input, &all->items[i], seed));

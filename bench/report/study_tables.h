@@ -8,6 +8,8 @@
 
 enum study_table {
     STUDY_TABLE_COMPARISON, /* with and without attention, arm by arm, with a verdict: the first */
+    STUDY_TABLE_GENERAL,    /* train accuracy, the gap to test accuracy, the shifted test */
+    STUDY_TABLE_COSTS,      /* what the gain costs: parameters, MACs, latency, seconds */
     STUDY_TABLE_SEEDS,      /* the values behind it, seed by seed */
     STUDY_TABLE_SOURCES,    /* accuracy of the source trainings */
     STUDY_TABLE_NETWORKS,   /* parameters, MACs, training time */

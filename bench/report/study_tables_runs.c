@@ -111,6 +111,12 @@ static const struct table_column network_columns[] = {
     {.name = "arm", .title = "transfer"},
     {.name = "params", .title = "parameters"},
     {.name = "trainable", .title = "of these trained"},
+    {.name = "attention_trains", .title = "attention"},
+    {.name = "loaded", .title = "tensors loaded"},
+    {.name = "missing", .title = "fresh"},
+    {.name = "lr", .decimals = -3},
+    {.name = "epochs"},
+    {.name = "before", .title = "before", .unit = "%", .decimals = 2},
     {.name = "macs", .title = "MACs", .unit = "M", .audience = TABLE_PEOPLE, .decimals = 3},
     {.name = "macs_per_image", .audience = TABLE_MACHINES},
     {.name = "seconds", .title = "training", .unit = "s", .decimals = 1},
@@ -118,6 +124,30 @@ static const struct table_column network_columns[] = {
     {.name = "cached", .title = "cached features"},
     MADE_COLUMNS,
 };
+
+/* Whether the attention modules of a run trained. */
+static const char *attention_word(const struct train_result *r)
+{
+    if (r->attention_params == 0)
+        return "none";
+    if (r->attention_trainable == 0)
+        return "fixed";
+    if (isnan(r->attention_params))
+        return NULL;
+    return r->attention_trainable < r->attention_params ? "partly trains" : "trains";
+}
+
+/* What a run started from and how fast it learned. */
+static void put_start(struct table *table, const struct store_row *row,
+                      const struct train_result *r)
+{
+    table_text(table, "attention_trains", attention_word(r));
+    table_number(table, "loaded", r->loaded);
+    table_number(table, "missing", r->missing);
+    table_number(table, "lr", row->cell.settings.lr);
+    table_number(table, "epochs", r->epochs);
+    study_put_percent(table, "before", r->before_accuracy, "-");
+}
 
 static void put_network(struct table *table, const struct study_data *data, const int *cells,
                         int count)
@@ -143,6 +173,7 @@ static void put_network(struct table *table, const struct study_data *data, cons
         return;
     table_number(table, "params", any->params);
     table_number(table, "trainable", any->trainable);
+    put_start(table, row, any);
     table_number(table, "macs", any->macs * 1e-6);
     table_number(table, "macs_per_image", any->macs);
     table_number(table, "seconds", stats_summarise(seconds, finished).mean);
@@ -164,8 +195,10 @@ enum status study_table_networks(const struct study_tables_input *input, struct 
         put_network(table, data, cells, count);
         TRY(study_put_made(table, input, cells, count));
     }
-    table_note(table, "MACs of one image: convolutions and linear layers, attention included. "
-               "Training time is the mean over seeds, with other cells running beside.");
+    table_note(table, "MACs of one image: convolutions and linear layers, attention included. attention: whether its "
+               "parameters train or are fixed in this arm. fresh: tensors that the weights file "
+               "lacks (a new head, inserted attention). before: test accuracy before the first "
+               "update, where the head was kept. Training time is the mean over seeds, with other cells running beside.");
     return OK;
 }
 

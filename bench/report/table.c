@@ -12,7 +12,8 @@ enum { FIRST_ROWS = 16 };
 static const struct {
     const char *word;
     enum table_format format;
-} formats[] = {{"text", TABLE_TEXT}, {"json", TABLE_JSON}, {"csv", TABLE_CSV}, {"md", TABLE_MD}};
+} formats[] = {{"text", TABLE_TEXT}, {"json", TABLE_JSON}, {"csv", TABLE_CSV}, {"md", TABLE_MD},
+               {"latex", TABLE_LATEX}};
 
 enum status table_format_parse(const char *text, enum table_format *format)
 {
@@ -22,7 +23,7 @@ enum status table_format_parse(const char *text, enum table_format *format)
             return OK;
         }
     }
-    return fail(ERR_USAGE, "--format %s: text, json, csv or md was expected", text);
+    return fail(ERR_USAGE, "--format %s: text, json, csv, md or latex was expected", text);
 }
 
 /* Without memory even for itself a table is NULL: filling it does nothing, writing it fails. */
@@ -232,6 +233,14 @@ void table_hide(struct table *table, const char *column)
 {
     if (!is_broken(table))
         table->hidden[find_column(table, column)] = true;
+}
+
+bool table_has(const struct table *table, const char *column)
+{
+    for (int i = 0; table && i < table->column_count; i++)
+        if (strcmp(table->columns[i].name, column) == 0)
+            return true;
+    return false;
 }
 
 const char *table_name(const struct table *table)

@@ -22,12 +22,12 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-enum table_format { TABLE_TEXT, TABLE_JSON, TABLE_CSV, TABLE_MD };
+enum table_format { TABLE_TEXT, TABLE_JSON, TABLE_CSV, TABLE_MD, TABLE_LATEX };
 
-/* The value of --format: "text", "json", "csv" or "md"; ERR_USAGE lists them. */
+/* The value of --format: "text", "json", "csv", "md" or "latex"; ERR_USAGE lists them. */
 enum status table_format_parse(const char *text, enum table_format *format);
 
-/* Who sees a column: text and Markdown are for people, CSV and JSON for machines. A value such as
+/* Who sees a column: text, Markdown and LaTeX are for people, CSV and JSON for machines. A value such as
  * "85.1 ± 0.9" is for people; its parts are columns of their own, for machines. */
 enum table_audience { TABLE_ALL, TABLE_PEOPLE, TABLE_MACHINES };
 
@@ -80,12 +80,16 @@ void table_note(struct table *table, const char *format, ...)
 void table_retitle(struct table *table, const char *column, const char *title);
 void table_hide(struct table *table, const char *column);
 
+/* Whether the table has a column of that name. */
+bool table_has(const struct table *table, const char *column);
+
 const char *table_name(const struct table *table);
 const char *table_title(const struct table *table);
 int table_rows(const struct table *table);
 
 /* Writes the table. TEXT: title, aligned columns, notes. MD: the same as a Markdown table without
- * the title. CSV: a header row, RFC 4180 quoting, lines end with \n, empty for missing. JSON: an
+ * the title. LATEX: a table environment with booktabs' rules, the notes below it, and as a comment
+ * behind each row the command that repeats it. CSV: a header row, RFC 4180 quoting, lines end with \n, empty for missing. JSON: an
  * object with "table", "title", "units", "rows" (an array of objects), "notes" and the metas.
  * Never writes NaN or infinity. ERR_IO when the stream reports a failure. */
 enum status table_write(const struct table *table, enum table_format format, FILE *out);

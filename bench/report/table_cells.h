@@ -32,8 +32,19 @@ static inline const struct table_cell *table_cell(const struct table *table, int
     return &table->cells[(size_t)row * (size_t)table->column_count + (size_t)column];
 }
 
-/* table_people.c */
+/* What people see (table_people.c): which columns, whether one is a column of numbers, and the text
+ * of a cell or, in row TABLE_HEADINGS, of a heading; borrowed from the table or written into
+ * `buffer`, which takes %.*f of the largest double with digits after the point. */
+enum { TABLE_HEADINGS = -1, TABLE_PEOPLE_TEXT = 400 };
+bool table_for_people(const struct table *table, int column);
+bool table_is_numeric(const struct table *table, int column);
+const char *table_people_text(const struct table *table, int row, int column,
+                              char buffer[TABLE_PEOPLE_TEXT]);
+
 enum status table_write_text(const struct table *table, FILE *out);
 void table_write_md(const struct table *table, FILE *out);
+
+/* table_latex.c */
+void table_write_latex(const struct table *table, FILE *out);
 
 #endif

@@ -5,9 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NUMBER_TEXT = 400 }; /* %.*f of the largest double, with digits after the point */
-
-static bool for_people(const struct table *table, int column)
+bool table_for_people(const struct table *table, int column)
 {
     if (table->hidden[column] || table->columns[column].audience == TABLE_MACHINES)
         return false;
@@ -17,7 +15,7 @@ static bool for_people(const struct table *table, int column)
     return true;
 }
 
-static bool is_numeric(const struct table *table, int column)
+bool table_is_numeric(const struct table *table, int column)
 {
     bool number = false;
     for (int r = 0; r < table->row_count; r++) {
@@ -31,7 +29,7 @@ static bool is_numeric(const struct table *table, int column)
 
 /* The text of a cell for people: borrowed from the cell or written into `buffer`. */
 static const char *cell_people(const struct table_cell *cell, const struct table_column *column,
-                               char buffer[NUMBER_TEXT])
+                               char buffer[TABLE_PEOPLE_TEXT])
 {
     switch (cell->kind) {
     case CELL_TEXT:
@@ -40,9 +38,9 @@ static const char *cell_people(const struct table_cell *cell, const struct table
         return cell->number != 0 ? "yes" : "no";
     case CELL_NUMBER:
         if (column->decimals >= 0)
-            snprintf(buffer, NUMBER_TEXT, "%.*f", column->decimals, cell->number);
+            snprintf(buffer, TABLE_PEOPLE_TEXT, "%.*f", column->decimals, cell->number);
         else
-            snprintf(buffer, NUMBER_TEXT, "%.*g", -column->decimals, cell->number);
+            snprintf(buffer, TABLE_PEOPLE_TEXT, "%.*g", -column->decimals, cell->number);
         return buffer;
     default:
         return cell->text ? cell->text : "-";
@@ -90,7 +88,7 @@ static void put_padded(const char *text, int width, bool right, FILE *out)
 
 static int column_width(const struct table *table, int column)
 {
-    char buffer[NUMBER_TEXT];
+    char buffer[TABLE_PEOPLE_TEXT];
     int width = text_width(heading(table, column, buffer, sizeof buffer));
     for (int r = 0; r < table->row_count; r++) {
         const struct table_cell *cell = table_cell(table, r, column);
@@ -108,26 +106,23 @@ static void put_notes(const struct table *table, const char *first, const char *
         fprintf(out, "%s%s\n", i ? next : first, json_string_value(note));
 }
 
-/* What stands in a row of a table for people; row HEADINGS is the first line. */
-enum { HEADINGS = -1 };
-
-static const char *people_text(const struct table *table, int row, int c,
-                               char buffer[NUMBER_TEXT])
+const char *table_people_text(const struct table *table, int row, int c,
+                              char buffer[TABLE_PEOPLE_TEXT])
 {
-    return row == HEADINGS
-               ? heading(table, c, buffer, NUMBER_TEXT)
+    return row == TABLE_HEADINGS
+               ? heading(table, c, buffer, TABLE_PEOPLE_TEXT)
                : cell_people(table_cell(table, row, c), &table->columns[c], buffer);
 }
 
 /* One line of a text table. A width of 0 hides a column; `last` is the last one shown. */
 static void text_row(const struct table *table, int row, const int *widths, int last, FILE *out)
 {
-    char buffer[NUMBER_TEXT];
+    char buffer[TABLE_PEOPLE_TEXT];
     for (int c = 0; c <= last; c++) {
         if (widths[c] == 0)
             continue;
-        bool right = is_numeric(table, c);
-        put_padded(people_text(table, row, c, buffer), c == last && !right ? 0 : widths[c], right,
+        bool right = table_is_numeric(table, c);
+        put_padded(table_people_text(table, row, c, buffer), c == last && !right ? 0 : widths[c], right,
                    out);
         fputs(c == last ? "\n" : "  ", out);
     }
@@ -150,11 +145,11 @@ enum status table_write_text(const struct table *table, FILE *out)
     if (!widths)
         return fail(ERR_MEMORY, "no memory to write table %s", table_name(table));
     for (int c = 0; c < table->column_count; c++) {
-        widths[c] = for_people(table, c) ? column_width(table, c) : 0;
+        widths[c] = table_for_people(table, c) ? column_width(table, c) : 0;
         last = widths[c] > 0 ? c : last;
     }
     fprintf(out, "%s\n\n", table->title);
-    text_row(table, HEADINGS, widths, last, out);
+    text_row(table, TABLE_HEADINGS, widths, last, out);
     text_rule(widths, last, out);
     for (int row = 0; row < table->row_count; row++)
         text_row(table, row, widths, last, out);
@@ -180,21 +175,21 @@ static void md_cell(const char *text, FILE *out)
 
 static void md_row(const struct table *table, int row, FILE *out)
 {
-    char buffer[NUMBER_TEXT];
+    char buffer[TABLE_PEOPLE_TEXT];
     fputc('|', out);
     for (int c = 0; c < table->column_count; c++)
-        if (for_people(table, c))
-            md_cell(people_text(table, row, c, buffer), out);
+        if (table_for_people(table, c))
+            md_cell(table_people_text(table, row, c, buffer), out);
     fputc('\n', out);
 }
 
 void table_write_md(const struct table *table, FILE *out)
 {
-    md_row(table, HEADINGS, out);
+    md_row(table, TABLE_HEADINGS, out);
     fputc('|', out);
     for (int c = 0; c < table->column_count; c++)
-        if (for_people(table, c))
-            fputs(is_numeric(table, c) ? " --: |" : " --- |", out);
+        if (table_for_people(table, c))
+            fputs(table_is_numeric(table, c) ? " --: |" : " --- |", out);
     fputc('\n', out);
     for (int r = 0; r < table->row_count; r++)
         md_row(table, r, out);

@@ -225,6 +225,8 @@ enum status table_write(const struct table *table, enum table_format format, FIL
         status = table_write_text(table, out);
     else if (format == TABLE_MD)
         table_write_md(table, out);
+    else if (format == TABLE_LATEX)
+        table_write_latex(table, out);
     else if (format == TABLE_CSV)
         status = write_csv(table, out);
     else

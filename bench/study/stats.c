@@ -1,14 +1,12 @@
 /* Statistics of paired differences: see stats.h. Knows no study and no table. */
 #include "bench/study/stats.h"
+#include "bench/study/stats_patterns.h"
 #include "impls/base/random.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
-
-/* Sums that are equal in exact arithmetic differ by rounding: they count as equal below this. */
-static const double TIE = 1e-12;
+#include <string.h>
 
 struct stats_summary stats_summarise(const double *x, int n)
 {
@@ -26,57 +24,49 @@ struct stats_summary stats_summarise(const double *x, int n)
     return s;
 }
 
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* A sorted copy of n values, allocated; NULL when n is 0 or there is no memory. */
+static double *sorted(const double *x, int n)
+{
+    double *copy = n > 0 ? malloc((size_t)n * sizeof *copy) : NULL;
+    if (!copy)
+        return NULL;
+    memcpy(copy, x, (size_t)n * sizeof *copy);
+    qsort(copy, (size_t)n, sizeof *copy, compare);
+    return copy;
+}
+
+double stats_median(const double *x, int n)
+{
+    double *order = sorted(x, n);
+    double median = order ? (order[(n - 1) / 2] + order[n / 2]) / 2 : (double)NAN;
+    free(order);
+    return median;
+}
+
+double stats_improvement(const double *d, int n)
+{
+    double wins = 0;
+    for (int i = 0; i < n; i++)
+        wins += d[i] > 0 ? 1 : d[i] < 0 ? 0 : 0.5;
+    return n > 0 ? wins / n : (double)NAN;
+}
+
 double stats_smallest_p(int n)
 {
     return n == 0 ? 1 : ldexp(2, -n);
 }
 
-/* ---- sign patterns ----
- * Pattern number k: bit i set means that the sign of pair i is turned. A pattern and its opposite
- * give the same |sum|, so the last pair keeps its sign and 2^(n-1) patterns are visited. */
-
-struct patterns {
-    int n;
-    bool exact;
-    uint32_t count;
-};
-
-static struct patterns patterns_of(int n)
-{
-    struct patterns p = {n, n <= STATS_EXACT_MAX, STATS_DRAWS};
-    if (p.exact)
-        p.count = n > 0 ? 1u << (n - 1) : 1;
-    return p;
-}
-
-/* Whether pair i is turned in pattern k. Drawn patterns are a function of (k, i) alone. */
-static bool is_turned(const struct patterns *p, uint32_t k, int i)
-{
-    if (p->exact)
-        return k >> i & 1;
-    struct random_stream stream = {k, random_name("sign flips")};
-    return random_u32(stream, (uint64_t)i) >> 31;
-}
-
-/* Signs of a pattern as +1 and -1. */
-static void pattern_signs(const struct patterns *p, uint32_t k, double *sign)
-{
-    for (int i = 0; i < p->n; i++)
-        sign[i] = is_turned(p, k, i) ? -1 : 1;
-}
-
-/* Share of the patterns that were hits. Drawn patterns need the one seen among them, or p could
- * be 0. */
-static double share(const struct patterns *p, uint32_t hits)
-{
-    return p->exact ? (double)hits / p->count : (1.0 + hits) / (1.0 + p->count);
-}
-
-static double turned_sum(const struct patterns *p, uint32_t k, const double *d)
+static double turned_sum(const struct stats_patterns *p, uint32_t k, const double *d)
 {
     double sum = 0;
     for (int i = 0; i < p->n; i++)
-        sum += is_turned(p, k, i) ? -d[i] : d[i];
+        sum += stats_is_turned(p, k, i) ? -d[i] : d[i];
     return fabs(sum);
 }
 
@@ -89,30 +79,24 @@ double stats_sign_flip_p(const double *d, int n)
         sum += d[i];
         size += fabs(d[i]);
     }
-    struct patterns patterns = patterns_of(n);
+    struct stats_patterns patterns = stats_patterns_of(n);
     uint32_t hits = 0;
     for (uint32_t k = 0; k < patterns.count; k++)
-        hits += turned_sum(&patterns, k, d) >= fabs(sum) - TIE * size;
-    return share(&patterns, hits);
+        hits += turned_sum(&patterns, k, d) >= fabs(sum) - STATS_TIE * size;
+    return stats_share(&patterns, hits);
 }
 
 /* ---- interval ---- */
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Mean of the differences in subset k (numbered from 1, bit i: difference i is in it); a drawn
  * subset that happens to be empty counts as the whole. */
-static double subset_mean(const struct patterns *p, uint32_t k, const double *d)
+static double subset_mean(const struct stats_patterns *p, uint32_t k, const double *d)
 {
     double sum = 0, all = 0;
     int members = 0;
     for (int i = 0; i < p->n; i++) {
         all += d[i];
-        if (is_turned(p, k, i)) {
+        if (stats_is_turned(p, k, i)) {
             sum += d[i];
             members++;
         }
@@ -125,7 +109,7 @@ bool stats_interval(const double *d, int n, double *low, double *high)
     *low = *high = NAN;
     if (n < STATS_INTERVAL_MIN)
         return false;
-    struct patterns subsets = patterns_of(n);
+    struct stats_patterns subsets = stats_patterns_of(n);
     uint32_t count = subsets.exact ? (1u << n) - 1 : subsets.count;
     double *means = malloc(count * sizeof *means);
     if (!means) {
@@ -144,135 +128,43 @@ bool stats_interval(const double *d, int n, double *low, double *high)
     return true;
 }
 
-/* ---- corrections for many comparisons ---- */
+/* ---- bootstrap ---- */
 
-struct ranked {
-    double value;
-    int index;
-};
-
-static int compare_ranked(const void *a, const void *b)
+int *stats_resamples(int n)
 {
-    const struct ranked *x = a, *y = b;
-    int order = (x->value > y->value) - (x->value < y->value);
-    return order ? order : x->index - y->index;
+    struct random_stream stream = {(uint64_t)n, random_name("bootstrap")};
+    size_t count = (size_t)STATS_RESAMPLES * (size_t)n;
+    int *index = malloc((count + 1) * sizeof *index);
+    for (size_t i = 0; index && i < count; i++)
+        index[i] = (int)random_below(stream, i, (uint32_t)n);
+    return index;
 }
 
-void stats_holm(const double *p, int m, double *adjusted)
+/* The value below which a share q of sorted values lies, between two of them in proportion. */
+static double quantile(const double *order, int n, double q)
 {
-    struct ranked *order = malloc((size_t)(m ? m : 1) * sizeof *order);
-    CHECK(order);
-    for (int j = 0; j < m; j++)
-        order[j] = (struct ranked){p[j], j};
-    qsort(order, (size_t)m, sizeof *order, compare_ranked);
-    double before = 0;
-    for (int r = 0; r < m; r++) {
-        double corrected = fmin(1, order[r].value * (m - r));
-        before = fmax(before, corrected);
-        adjusted[order[r].index] = before;
+    double at = q * (n - 1);
+    int below = (int)floor(at);
+    int above = below + 1 < n ? below + 1 : below;
+    return order[below] + (at - below) * (order[above] - order[below]);
+}
+
+bool stats_bootstrap(const double *d, int n, const int *index, int resamples, double *low,
+                     double *high)
+{
+    *low = *high = NAN;
+    double *means = n > 0 ? malloc((size_t)resamples * sizeof *means) : NULL;
+    if (!means)
+        return false;
+    for (int r = 0; r < resamples; r++) {
+        double sum = 0;
+        for (int i = 0; i < n; i++)
+            sum += d[index[(size_t)r * (size_t)n + (size_t)i]];
+        means[r] = sum / n;
     }
-    free(order);
-}
-
-/* |t| of the differences d with the signs given; missing pairs (NaN) are left out. With n pairs,
- * u = sum^2 / sum of squares lies in [0, n] and t^2 = (n - 1) u / (n - u): no variance that could
- * vanish is divided by until the end. */
-static double abs_t(const double *d, const double *sign, int n)
-{
-    double sum = 0, squares = 0;
-    int pairs = 0;
-    for (int i = 0; i < n; i++) {
-        if (isnan(d[i]))
-            continue;
-        sum += sign ? sign[i] * d[i] : d[i];
-        squares += d[i] * d[i];
-        pairs++;
-    }
-    if (squares == 0)
-        return 0;
-    double u = sum * sum / squares;
-    if (pairs - u <= TIE * pairs)
-        return DBL_MAX;
-    return sqrt((pairs - 1) * u / (pairs - u));
-}
-
-/* What max-T works with: the m comparisons that take part in falling order of |t| (kept as
- * negative numbers), and hits per place in that order. */
-struct max_t {
-    const double *d;
-    int m, n;
-    struct ranked *order;
-    double *sign;
-    uint32_t *hits;
-};
-
-/* Counts one pattern: a place is hit when the largest |t| of it and all lower places reaches the
- * |t| seen there. */
-static void count_pattern(struct max_t *work, const struct patterns *p, uint32_t k)
-{
-    double largest = 0;
-    pattern_signs(p, k, work->sign);
-    for (int r = work->m - 1; r >= 0; r--) {
-        double t = abs_t(work->d + (size_t)work->order[r].index * (size_t)work->n, work->sign,
-                         work->n);
-        largest = fmax(largest, t);
-        double seen = -work->order[r].value;
-        work->hits[r] += largest >= seen - TIE * seen;
-    }
-}
-
-static int count_pairs(const struct max_t *work, int j)
-{
-    int pairs = 0;
-    for (int i = 0; i < work->n; i++)
-        pairs += !isnan(work->d[(size_t)j * (size_t)work->n + (size_t)i]);
-    return pairs;
-}
-
-/* Chooses and orders the comparisons that take part. One with so few pairs that it could never
- * reach 0.05 would only spoil the others: the |t| of one or two pairs is easily infinite. */
-static void rank_comparisons(struct max_t *work, int m)
-{
-    int most = 0;
-    for (int j = 0; j < m; j++)
-        most = count_pairs(work, j) > most ? count_pairs(work, j) : most;
-    int needed = most < STATS_INTERVAL_MIN ? most : STATS_INTERVAL_MIN;
-    for (int j = 0; j < m; j++) {
-        const double *d = work->d + (size_t)j * (size_t)work->n;
-        if (count_pairs(work, j) >= needed)
-            work->order[work->m++] = (struct ranked){-abs_t(d, NULL, work->n), j};
-    }
-    qsort(work->order, (size_t)work->m, sizeof *work->order, compare_ranked);
-}
-
-static void run_max_t(struct max_t *work, int m, double *adjusted)
-{
-    rank_comparisons(work, m);
-    for (int j = 0; j < m; j++)
-        adjusted[j] = 1;
-    struct patterns patterns = patterns_of(work->n);
-    for (uint32_t k = 0; k < patterns.count; k++)
-        count_pattern(work, &patterns, k);
-    double before = 0;
-    for (int r = 0; r < work->m; r++) {
-        bool empty = work->order[r].value == 0;
-        before = fmax(before, empty ? 1 : share(&patterns, work->hits[r]));
-        adjusted[work->order[r].index] = before;
-    }
-}
-
-enum status stats_max_t(const double *d, int m, int n, double *adjusted)
-{
-    size_t places = (size_t)(m ? m : 1), pairs = (size_t)(n ? n : 1);
-    struct max_t work = {d, 0, n, calloc(places, sizeof *work.order),
-                         calloc(pairs, sizeof *work.sign), calloc(places, sizeof *work.hits)};
-    enum status status = OK;
-    if (work.order && work.sign && work.hits)
-        run_max_t(&work, m, adjusted);
-    else
-        status = fail(ERR_MEMORY, "no memory for the statistics of %d comparisons", m);
-    free(work.order);
-    free(work.sign);
-    free(work.hits);
-    return status;
+    qsort(means, (size_t)resamples, sizeof *means, compare);
+    *low = quantile(means, resamples, 0.025);
+    *high = quantile(means, resamples, 0.975);
+    free(means);
+    return true;
 }

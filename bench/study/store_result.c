@@ -29,6 +29,8 @@ static const struct metric {
     METRIC(METRIC_BOOL, cached_features), METRIC(METRIC_INT, loaded),
     METRIC(METRIC_INT, missing),          METRIC(METRIC_INT, unexpected),
     METRIC(METRIC_INT, mismatched),
+    METRIC(METRIC_REAL, attention_params),
+    METRIC(METRIC_REAL, attention_trainable),
 #undef METRIC
 };
 

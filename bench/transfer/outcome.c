@@ -11,6 +11,13 @@ void outcome_network(struct train_result *result, const struct session *session)
     const struct params *params = session->net->params;
     result->params = params_count(params);
     result->trainable = params_count_trainable(params);
+    for (int i = 0; i < params->count; i++) {
+        const struct net_param *param = params->list[i];
+        if (param->part != PART_ATTENTION || param->buffer)
+            continue;
+        result->attention_params += (double)param->p.count;
+        result->attention_trainable += param->trainable ? (double)param->p.count : 0;
+    }
     result->macs = net_macs(session->net);
     result->loaded = session->loaded.loaded;
     result->missing = session->loaded.missing;

@@ -88,6 +88,7 @@ struct train_result {
     int shifted_n;
     int train_n, val_n, test_n, dropped; /* dropped: images of the last short batch, per epoch */
     double params, trainable, macs;
+    double attention_params, attention_trainable; /* of these, of the attention modules */
     double seconds, images_per_s;
     int epochs;
     struct train_epoch curve[TRAIN_CURVE_MAX];

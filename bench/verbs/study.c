@@ -31,7 +31,7 @@ enum { STYLE_PLAIN, STYLE_PAPER };
 #define STORE_OPTION \
     {"store", KEY_STORE, "FILE", 0, "the results store (results/store.sqlite)", 0}
 #define FORMAT_OPTION \
-    {"format", KEY_FORMAT, "text|json|csv|md", 0, "how to print", 0}
+    {"format", KEY_FORMAT, "text|json|csv|md|latex", 0, "how to print", 0}
 
 static const struct argp_option run_options[] = {
     STORE_OPTION,
