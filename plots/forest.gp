@@ -5,7 +5,7 @@ folder = ARG1; target = ARG2; type = ARG3
 load "plots/style.gp"
 load folder."/forest-labels.gp"
 
-left = 40 + 6.8 * forest_width
+left = 45 + 7.8 * forest_width
 width = left + 560
 height = 115 + 24 * forest_count
 eval set_size(width, height)
