@@ -179,4 +179,4 @@ FORCE:
 .PHONY: all deps ensure-deps check-packages bench bench-smoke test run-tests test-slow run-slow \
         test-san test-valgrind run-valgrind regress regress-update peers plots install clean help FORCE
 .SECONDARY:
--include $(LIBOBJ:.o=.d) $(B)/bench/main.d $(wildcard $(B)/tests/*.d)
+-include $(LIBOBJ:.o=.d) $(B)/bench/main.d $(B)/bench/peers/turns.d $(wildcard $(B)/tests/*.d)
