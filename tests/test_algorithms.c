@@ -2,6 +2,8 @@
  * whole networks with Winograd's against direct ones. */
 #include "bench/measure/decide.h"
 #include "bench/net/algorithms.h"
+#include "bench/transfer/settings.h"
+#include "bench/transfer/train.h"
 #include "impls/base/threads.h"
 #include "impls/ops.h"
 #include "tests/network.h"
@@ -208,6 +210,64 @@ static void check_network(const char *model, const char *attention, int h, int l
     network_close(&n);
 }
 
+/* ---- training runs ---- */
+
+/* Two runs of three updates: the same numbers again, and those of direct to within rounding. */
+static double last_loss(const char *algorithm)
+{
+    struct train_settings s;
+    struct train_io io = {.decide = decide_winograd2};
+    struct train_result *result = calloc(1, sizeof *result);
+    assert_non_null(result);
+    train_defaults(&s);
+    must(train_settings_set(&s, "model", "resnet20:width=0.5"));
+    must(train_settings_set(&s, "data", "fashion-mnist:classes=0-2:per-class=12"));
+    must(train_settings_set(&s, "impl", "onednn"));
+    must(train_settings_set(&s, "algorithm", algorithm));
+    s.threads = 1;
+    s.steps = 3;
+    s.batch = 8;
+    must(train_run(&s, &io, result));
+    assert_true(!strstr(result->how, "own winograd") == !s.algorithm[0]);
+    const double loss = result->train_loss;
+    free(result->predictions);
+    free(result);
+    return loss;
+}
+
+static void test_training(void **state)
+{
+    char option[1100];
+    if (!impl_find("onednn") || access("/usr/share/datasets/fashion-mnist", R_OK) != 0)
+        skip();
+    snprintf(option, sizeof option, "auto:%s", temp_dir_file(state, "training.json"));
+    const double direct = last_loss("direct"), winograd = last_loss("winograd");
+    const double decided = last_loss(option);
+    assert_true(winograd == last_loss("winograd"));
+    assert_true(decided == last_loss(option));
+    assert_float_equal(winograd / direct, 1, 1e-3);
+    assert_float_equal(decided / direct, 1, 1e-3);
+}
+
+static void test_training_needs_a_file(void **state)
+{
+    (void)state;
+    struct train_settings s;
+    const struct train_io io = {.save = NULL};
+    struct train_result *result = calloc(1, sizeof *result);
+    assert_non_null(result);
+    train_defaults(&s);
+    must(train_settings_set(&s, "algorithm", "direct"));
+    assert_string_equal(s.algorithm, "");
+    must(train_settings_set(&s, "algorithm", "auto"));
+    assert_int_equal(train_run(&s, &io, result), ERR_USAGE);
+    assert_non_null(strstr(fail_text(), "auto:FILE was expected"));
+    must(train_settings_set(&s, "algorithm", "auto:/nowhere/decisions.json"));
+    assert_int_equal(train_run(&s, &io, result), ERR_IO);
+    assert_non_null(strstr(fail_text(), "/nowhere/decisions.json"));
+    free(result);
+}
+
 static void test_networks(void **state)
 {
     (void)state;
@@ -228,6 +288,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_decided_by_timing),
         cmocka_unit_test(test_nothing_to_decide),
         cmocka_unit_test(test_networks),
+        cmocka_unit_test_setup_teardown(test_training, temp_dir_make, temp_dir_remove),
+        cmocka_unit_test(test_training_needs_a_file),
     };
     return cmocka_run_group_tests_name("algorithms", tests, NULL, NULL);
 }

@@ -180,6 +180,9 @@ bool layer_is_exact(const struct layer_operands *operands)
     const struct op_desc *d = &operands->desc;
     switch (d->kind) {
     case OP_CONV2D:
+        if (d->conv.algorithm != CONV_DIRECT) /* its transforms round */
+            return false;
+        return 4 * (longest_sum(d, operands->pass) + 1) < (double)(1 << 24);
     case OP_LINEAR:
     case OP_MUL_CHANNEL:
     case OP_MUL_SPATIAL:

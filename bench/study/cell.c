@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *cell_role_name(enum cell_role role)
 {
@@ -20,13 +21,31 @@ void cell_hash(const char *text, char key[CELL_KEY_SIZE])
     snprintf(key, CELL_KEY_SIZE, "%016" PRIx64 "%016" PRIx64, a, b);
 }
 
+/* Decisions count by what they say, not by the file that they stand in. */
+static enum status read_algorithm_key(const struct train_settings *s, char key[ALGORITHM_NAME])
+{
+    struct algorithms algorithms = {.rule = ALGORITHM_DIRECT};
+    enum status status = OK;
+    if (s->algorithm[0])
+        status = algorithms_parse("algorithm", s->algorithm, &algorithms);
+    if (status == OK && algorithms.rule == ALGORITHM_AUTO &&
+        (!algorithms.path || access(algorithms.path, F_OK) != 0))
+        status = fail(ERR_USAGE, "algorithm %s: a study needs auto:FILE, a file of decisions that "
+                      "exists (cbam-bench train --algorithm auto:FILE makes one)", s->algorithm);
+    algorithms_name(&algorithms, key);
+    algorithms_free(&algorithms);
+    return status;
+}
+
 static json_t *identity_json(const struct cell *cell, const char *data_key,
-                             const char *shifted_key)
+                             const char *shifted_key, const char *algorithm_key)
 {
     json_t *settings = train_settings_json(&cell->settings);
     int bad = !settings || json_object_set_new(settings, "data", json_string(data_key));
     if (!bad && shifted_key)
         bad = json_object_set_new(settings, "shifted", json_string(shifted_key));
+    if (!bad && strncmp(cell->settings.algorithm, "auto:", 5) == 0)
+        bad = json_object_set_new(settings, "algorithm", json_string(algorithm_key));
     if (!bad && cell->source[0])
         bad = json_object_set_new(settings, "init", json_sprintf("cell:%s", cell->source));
     else if (!bad && strcmp(cell->settings.init, "random") != 0)
@@ -42,7 +61,9 @@ static json_t *identity_json(const struct cell *cell, const char *data_key,
 
 enum status cell_identify(struct cell *cell, const char *data_key, const char *shifted_key)
 {
-    json_t *json = identity_json(cell, data_key, shifted_key);
+    char algorithm_key[ALGORITHM_NAME];
+    TRY(read_algorithm_key(&cell->settings, algorithm_key));
+    json_t *json = identity_json(cell, data_key, shifted_key, algorithm_key);
     char *text = json ? json_dumps(json, JSON_SORT_KEYS | JSON_COMPACT | JSON_REAL_PRECISION(17))
                       : NULL;
     json_decref(json);

@@ -125,6 +125,7 @@ static enum status logits_on(struct session *session, const struct train_setting
     struct evaluation ignored;
     TRY(session_open_impl(session, impl, settings->threads));
     session->compose = !settings->fuse;
+    TRY(session_open_algorithms(session, settings));
     TRY(session_open_weights(session, &request));
     list.n = list.n < limit ? list.n : limit;
     *out = memory_alloc((size_t)list.n * (size_t)session->model.classes * sizeof **out);

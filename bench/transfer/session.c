@@ -32,6 +32,12 @@ enum status session_open_impl(struct session *session, const char *impl, int thr
     return session->impl->open(&session->ctx);
 }
 
+enum status session_open_algorithms(struct session *session, const struct train_settings *settings)
+{
+    const char *text = settings->algorithm[0] ? settings->algorithm : "direct";
+    return algorithms_parse("--algorithm", text, &session->algorithms);
+}
+
 int session_input_size(const struct dataset *data, int size)
 {
     if (size > 0)

@@ -7,6 +7,7 @@
 #include "bench/net/program.h"
 #include "bench/net/weights.h"
 #include "bench/transfer/metadata.h"
+#include "bench/transfer/train.h"
 #include "datasets/loader.h"
 
 struct session {
@@ -31,6 +32,8 @@ struct session {
 
 /* Each fills its part of a zeroed session; session_close() frees whatever is there. */
 enum status session_open_impl(struct session *session, const char *impl, int threads);
+enum status session_open_algorithms(struct session *session,
+                                    const struct train_settings *settings);
 enum status session_open_data(struct session *session, const char *data, uint64_t seed);
 
 /* Builds the network, and its forms for the implementation (which must be open, else both forms

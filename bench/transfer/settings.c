@@ -73,6 +73,9 @@ static const struct setting_field fields[] = {
     {"shifted", "DATA", "other data whose test images are looked at too, once, at the end",
      SETTING_TEXT, PLACE(shifted), .optional = true, .added = true},
     {"impl", "NAME", "implementation: naive, openblas or onednn", SETTING_TEXT, PLACE(impl)},
+    {"algorithm", "WORD", "of convolutions: direct, winograd (3x3 windows of stride 1), auto:FILE "
+     "(what the file decided; train decides what it lacks by timing and adds it, a study does not)",
+     SETTING_TEXT, PLACE(algorithm), .optional = true, .added = true, .words = {"direct"}},
     {"fuse", "on|off", "fused operations where the implementation offers them", SETTING_SWITCH,
      PLACE(fuse), .words = {"on", "off"}},
     {"threads", "N", "threads; 0: all that this process may use", SETTING_INT, PLACE(threads), 0,
@@ -118,6 +121,8 @@ static enum status put_text(struct train_settings *settings, const struct settin
                     field->size - 1);
     char *place = field_place(settings, field);
     memset(place, 0, field->size);
+    if (field->words[0] && strcmp(text, field->words[0]) == 0)
+        return OK;
     memcpy(place, text, strlen(text));
     return OK;
 }

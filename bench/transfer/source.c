@@ -7,13 +7,14 @@
 #include <string.h>
 
 /* The fixed part of the network, from images to the values that cross. */
-static enum status compile_fixed(const struct batch_source *source, const struct session *session,
+static enum status compile_fixed(const struct batch_source *source, struct session *session,
                                  struct program **program)
 {
     const struct program_request request = {.impl = session->impl, .ctx = session->ctx,
                                             .net = session->lowered,
                                             .batch = source->loader.config.batch,
-                                            .outputs = source->ids, .output_count = source->count};
+                                            .outputs = source->ids, .output_count = source->count,
+                                            .algorithms = &session->algorithms};
     return program_compile(program, &request);
 }
 

@@ -220,12 +220,29 @@ static enum status evaluate_before(struct run *run)
     return OK;
 }
 
+/* A run that is resumed has to find the decisions that it began with: they are always in a file. */
+static enum status open_algorithms(struct run *run)
+{
+    struct algorithms *algorithms = &run->session.algorithms;
+    TRY(session_open_algorithms(&run->session, run->settings));
+    if (algorithms->rule == ALGORITHM_AUTO && !algorithms->path)
+        return fail(ERR_USAGE, "--algorithm auto: for training auto:FILE was expected, so that a "
+                    "run that is resumed decides as before");
+    if (algorithms->rule == ALGORITHM_AUTO && !run->io->decide &&
+        access(algorithms->path, F_OK) != 0)
+        return fail(ERR_IO, "%s: no such file of decisions (train --algorithm auto:FILE makes one)",
+                    algorithms->path);
+    algorithms->decide = run->io->decide;
+    return OK;
+}
+
 static enum status open_run(struct run *run)
 {
     const struct train_settings *s = run->settings;
     TRY(check_settings(s));
     TRY(session_open_impl(&run->session, s->impl, s->threads));
     run->session.compose = !s->fuse;
+    TRY(open_algorithms(run));
     TRY(session_open_data(&run->session, s->data, s->seed));
     TRY(open_network(run));
     TRY(arm_apply(run->session.net->params, s->transfer));

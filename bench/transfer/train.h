@@ -3,7 +3,7 @@
 #ifndef BENCH_TRANSFER_TRAIN_H
 #define BENCH_TRANSFER_TRAIN_H
 
-#include "impls/base/status.h"
+#include "bench/net/algorithms.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -57,6 +57,7 @@ struct train_settings {
     bool augment;            /* pad-crop and flip per image */
     int size;                /* input pixels; 0 = the data set's own (28 becomes 32) */
     bool fuse;               /* fused operations where the implementation offers them */
+    char algorithm[256];     /* of convolutions, as algorithms_parse() has it; "" = direct */
     bool keep_head;          /* do not replace the head when the classes agree */
     uint64_t salt;           /* not 0: other random streams on the same split, for A/A studies */
     char shifted[256];       /* data whose test images are looked at once at the end; "" = none */
@@ -108,6 +109,9 @@ struct train_io {
                                 for every batch. 0: TRAIN_FEATURE_BYTES */
     int stop_after_epochs;   /* > 0: end here after so many epochs, as if killed; for tests */
     const char *const *allow_missing, *const *allow_unexpected; /* globs, NULL-terminated */
+    /* algorithms.h: decides what an algorithm auto:FILE lacks; NULL: nothing is decided any more. */
+    enum status (*decide)(const struct impl *impl, struct impl_ctx *ctx,
+                          const struct op_desc *desc, struct decision *decision);
     FILE *talk;              /* notes and progress; NULL: silent */
     bool terminal;           /* one line that is redrawn, instead of plain lines */
     void (*on_step)(void *data, int step, double loss, double accuracy); /* NULL: none */

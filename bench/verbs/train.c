@@ -1,5 +1,6 @@
 /* `train`: one training run. Its options are the table of bench/transfer/settings.h and a few that
  * change no number. */
+#include "bench/measure/decide.h"
 #include "bench/net/atomic_file.h"
 #include "bench/transfer/settings.h"
 #include "bench/verbs/options.h"
@@ -201,7 +202,7 @@ static enum status run(struct options *o)
         return fail(ERR_MEMORY, "out of memory");
     struct train_io io = {.save = o->save, .checkpoint = o->checkpoint, .resume = o->resume,
                           .feature_bytes = (size_t)o->feature_mb << 20,
-                          .stop_after_epochs = o->stop_after, .allow_missing = o->missing,
+                          .decide = decide_algorithm, .stop_after_epochs = o->stop_after, .allow_missing = o->missing,
                           .allow_unexpected = o->unexpected, .talk = o->quiet ? NULL : stderr,
                           .terminal = isatty(STDERR_FILENO) != 0,
                           .on_step = o->losses ? print_loss : NULL, .on_step_data = o};
