@@ -16,7 +16,7 @@ static void compare_answers(const double *errors, bool *ok, int count)
 {
     struct latency_answer answers[3], *list[3] = {NULL};
     for (int i = 0; i < count; i++) {
-        answers[i] = (struct latency_answer){.ok = true, .count = {4}};
+        answers[i] = (struct latency_answer){.ok = true, .count = {4}, .bound = {1e-4}};
         answers[i].part[0] = malloc(4 * sizeof(float));
         for (int k = 0; k < 4; k++)
             answers[i].part[0][k] = (float)((k + 1) * (1 + errors[i]));
