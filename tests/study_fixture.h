@@ -88,6 +88,8 @@ struct bench {
     struct study study;
     struct grid grid;
     struct store *store;
+    int retries;       /* of the scheduler */
+    const bool *only;
 };
 
 static inline int remove_entry(const char *path, const struct stat *info, int flag, struct FTW *ftw)
@@ -151,7 +153,9 @@ static inline enum status schedule_in(struct bench *b, struct store *store, int 
                                       struct scheduler_report *report)
 {
     const char *const worker[] = {"test_store", "cell", b->path, NULL};
-    const struct scheduler_options options = {WORKER_SELF, worker, jobs, NULL, false};
+    const struct scheduler_options options = {.program = WORKER_SELF, .worker = worker,
+                                              .jobs = jobs, .retries = b->retries,
+                                              .only = b->only};
     return scheduler_run(store, &b->grid, &options, report);
 }
 

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/vfs.h>
 
 enum { BUSY_MS = 10000 };
 
@@ -15,6 +16,12 @@ static enum status db_fail(const struct db *db, const char *doing)
         return fail(ERR_FORMAT, "%s: is no results store, or is damaged: %s", db->path, text);
     if (code == SQLITE_NOMEM)
         return fail(ERR_MEMORY, "%s: %s: no memory", db->path, doing);
+    if (code == SQLITE_FULL)
+        return fail(ERR_IO, "%s: %s: the disk is full: what was stored before is kept; make room "
+                    "and start again", db->path, doing);
+    int cause = sqlite3_system_errno(db->handle);
+    if ((code == SQLITE_IOERR || code == SQLITE_CANTOPEN) && cause != 0)
+        return fail(ERR_IO, "%s: %s: %s (%s)", db->path, doing, text, strerror(cause));
     return fail(ERR_IO, "%s: %s: %s", db->path, doing, text);
 }
 
@@ -165,11 +172,40 @@ static enum status check_schema(struct db *db, const struct db_kind *kind)
     return version < kind->version ? upgrade(db, kind, version) : OK;
 }
 
+/* The write-ahead log needs memory that all its processes share: there is none on a file system
+ * that other machines have mounted too. */
+static bool is_shared(const char *path)
+{
+    static const uint32_t kinds[] = {
+        0x6969 /* NFS */, 0x517b, 0xff534d42, 0xfe534d42 /* SMB, CIFS */, 0x0bd00bd0 /* Lustre */,
+        0x47504653 /* GPFS */, 0x19830326 /* BeeGFS */, 0x00c36400 /* Ceph */,
+        0x5346414f /* AFS */, 0x01021997 /* 9P */, 0xaad7aaea /* PanFS */,
+        0x65735546 /* FUSE: may be anything */};
+    struct statfs info;
+    if (statfs(path, &info) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if ((uint32_t)info.f_type == kinds[i])
+            return true;
+    return false;
+}
+
+/* Several that open a new file at once are told that it is busy without a wait for it. */
+static enum status set_journal(struct db *db)
+{
+    const char *sql = is_shared(db->path) ? "PRAGMA journal_mode = DELETE"
+                                          : "PRAGMA journal_mode = WAL";
+    for (int waited = 0; waited < BUSY_MS; waited += sqlite3_sleep(BUSY_MS / 200))
+        if (sqlite3_exec(db->handle, sql, NULL, NULL, NULL) != SQLITE_BUSY)
+            break;
+    return db_exec(db, sql);
+}
+
 static enum status prepare_database(struct db *db, const struct db_kind *kind)
 {
     sqlite3_busy_timeout(db->handle, BUSY_MS);
-    TRY(db_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
-                    "PRAGMA foreign_keys = ON"));
+    TRY(set_journal(db));
+    TRY(db_exec(db, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON"));
     TRY(db_begin(db));
     return db_end(db, check_schema(db, kind));
 }

@@ -10,12 +10,16 @@
 
 enum { POLL_MS = 20, RENEW_MS = 10000, AWAY_MS = 1000, WORKER_ARGS = 32 };
 
-enum place { PLACE_WAITING, PLACE_RUNNING, PLACE_AWAY, PLACE_DONE, PLACE_FAILED, PLACE_BLOCKED };
+enum place {
+    PLACE_WAITING, PLACE_RUNNING, PLACE_AWAY, PLACE_DONE, PLACE_FAILED, PLACE_BLOCKED,
+    PLACE_OUTSIDE /* not of this run */
+};
 
 /* A cell as this run sees it. */
 struct task {
     enum place place;
     int source;       /* index of its source; -1: none */
+    int tries;        /* times that it failed in this run */
     pid_t pid;
     int64_t since_ns; /* start of its worker, or when it was found to be away */
 };
@@ -50,7 +54,7 @@ static int kind_of(const struct cell *cell)
 static bool has_waiting_followers(const struct scheduler *s, int source)
 {
     for (int i = 0; i < s->grid->count; i++)
-        if (s->tasks[i].source == source && s->tasks[i].place != PLACE_DONE)
+        if (s->tasks[i].source == source && s->tasks[i].place == PLACE_WAITING)
             return true;
     return false;
 }
@@ -81,7 +85,9 @@ static enum status find_tasks(struct scheduler *s)
         enum cell_state state;
         s->tasks[i].source = cell->source[0] ? grid_find(s->grid, cell->source) : -1;
         TRY(store_look(s->store, cell->key, NULL, &state, &diverged));
-        s->tasks[i].place = state == STATE_DONE ? PLACE_DONE : PLACE_WAITING;
+        s->tasks[i].place = s->options->only && !s->options->only[i] ? PLACE_OUTSIDE
+                            : state == STATE_DONE                    ? PLACE_DONE
+                                                                     : PLACE_WAITING;
     }
     for (int i = 0; i < s->grid->count; i++)
         TRY(check_weights(s, i));
@@ -91,8 +97,10 @@ static enum status find_tasks(struct scheduler *s)
 static void start_progress(struct scheduler *s)
 {
     int left[PROGRESS_KINDS] = {0};
-    s->report->total = s->grid->count;
     for (int i = 0; i < s->grid->count; i++) {
+        if (s->tasks[i].place == PLACE_OUTSIDE)
+            continue;
+        s->report->total++;
         if (s->tasks[i].place == PLACE_DONE)
             s->report->reused++;
         else
@@ -116,6 +124,32 @@ static bool is_ready(const struct scheduler *s, int i)
            (task->source < 0 || s->tasks[task->source].place == PLACE_DONE);
 }
 
+static void count_reused(struct scheduler *s, int i)
+{
+    s->tasks[i].place = PLACE_DONE;
+    s->report->reused++;
+    study_progress_reused(&s->progress, kind_of(&s->grid->cells[i]));
+}
+
+static void wait_away(struct scheduler *s, int i)
+{
+    s->tasks[i].place = PLACE_AWAY;
+    s->tasks[i].since_ns = clock_now_ns();
+}
+
+/* Another run may be at the cell, or have done it: no worker is started in vain. */
+static enum status look_around(struct scheduler *s, int i, bool *free_now)
+{
+    enum standing standing;
+    TRY(store_standing(s->store, s->grid->cells[i].key, &standing));
+    *free_now = standing == STANDING_FREE;
+    if (standing == STANDING_DONE)
+        count_reused(s, i);
+    if (standing == STANDING_TAKEN)
+        wait_away(s, i);
+    return OK;
+}
+
 static enum status start_task(struct scheduler *s, int i)
 {
     const char *argv[WORKER_ARGS + 3];
@@ -136,9 +170,13 @@ static enum status start_task(struct scheduler *s, int i)
 
 static enum status start_ready(struct scheduler *s)
 {
-    for (int i = 0; i < s->grid->count && s->running < s->options->jobs; i++)
+    for (int i = 0; i < s->grid->count && s->running < s->options->jobs; i++) {
+        bool free_now = false;
         if (is_ready(s, i))
+            TRY(look_around(s, i, &free_now));
+        if (free_now)
             TRY(start_task(s, i));
+    }
     return OK;
 }
 
@@ -158,6 +196,7 @@ static void end_task(struct scheduler *s, int i, enum place place, const char *w
     char text[400];
     bool failed = place == PLACE_FAILED;
     task->place = place;
+    task->tries += failed;
     s->report->done += !failed;
     s->report->failed += failed;
     describe(&s->grid->cells[i], text);
@@ -179,8 +218,11 @@ static enum status bury(struct scheduler *s, int i, int how)
     else
         snprintf(why, sizeof why, "its worker ended with status %d and no result", how);
     TRY(store_claim(s->store, s->grid->cells[i].key, &cell, &attempt));
-    if (attempt > 0)
-        TRY(store_fail(s->store, cell.key, attempt, why));
+    if (attempt == 0) { /* another run was quicker to see it */
+        wait_away(s, i);
+        return OK;
+    }
+    TRY(store_fail(s->store, cell.key, attempt, why));
     end_task(s, i, PLACE_FAILED, why);
     return OK;
 }
@@ -200,16 +242,17 @@ static enum status collect(struct scheduler *s, int i, int how)
     bool diverged;
     s->running--;
     TRY(store_look(s->store, s->grid->cells[i].key, NULL, &state, &diverged));
-    if (state == STATE_DONE)
+    if (state == STATE_DONE && how == WORKER_EXIT_ELSEWHERE)
+        count_reused(s, i);
+    else if (state == STATE_DONE)
         end_task(s, i, PLACE_DONE, NULL);
     else if (state == STATE_FAILED)
-        return explain_failure(s, i);
-    else if (how == WORKER_EXIT_ELSEWHERE) {
-        s->tasks[i].place = PLACE_AWAY;
-        s->tasks[i].since_ns = clock_now_ns();
-    } else
-        return bury(s, i, how);
-    return OK;
+        TRY(explain_failure(s, i));
+    else if (how == WORKER_EXIT_ELSEWHERE)
+        wait_away(s, i);
+    else
+        TRY(bury(s, i, how));
+    return s->tasks[i].place == PLACE_FAILED ? store_check_room(s->store) : OK;
 }
 
 static enum status collect_ended(struct scheduler *s)
@@ -249,6 +292,22 @@ static bool is_over(const struct scheduler *s)
     return true;
 }
 
+/* Cells that failed and may be tried once more; true when there are any. */
+static bool try_again(struct scheduler *s)
+{
+    bool any = false;
+    for (int i = 0; i < s->grid->count; i++) {
+        struct task *task = &s->tasks[i];
+        if (task->place != PLACE_FAILED || task->tries > s->options->retries)
+            continue;
+        task->place = PLACE_WAITING;
+        s->report->failed--;
+        study_progress_again(&s->progress, kind_of(&s->grid->cells[i]));
+        any = true;
+    }
+    return any;
+}
+
 /* A source that failed during this run leaves its cells waiting for ever. */
 static void count_blocked(struct scheduler *s)
 {
@@ -265,7 +324,7 @@ static enum status loop(struct scheduler *s)
     TRY(find_tasks(s));
     start_progress(s);
     s->renewed_ns = clock_now_ns();
-    while (!is_over(s)) {
+    while (!is_over(s) || try_again(s)) {
         TRY(start_ready(s));
         study_progress_tick(&s->progress);
         worker_pause(POLL_MS);

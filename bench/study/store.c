@@ -11,8 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
+enum { ROOM_BYTES = 1 << 20 }; /* less than this is no room: a cell needs more */
 
 static const char schema[] =
     "CREATE TABLE provenance (id TEXT PRIMARY KEY, commit_id TEXT NOT NULL, json TEXT NOT NULL)"
@@ -118,6 +120,16 @@ void store_close(struct store *store)
 void store_weights_path(const struct store *store, const char *key, char *path, size_t size)
 {
     snprintf(path, size, "%s/%s.safetensors", store->folder, key);
+}
+
+enum status store_check_room(const struct store *store)
+{
+    struct statvfs info;
+    if (statvfs(store->folder, &info) == 0 &&
+        (uint64_t)info.f_bavail * info.f_frsize < ROOM_BYTES)
+        return fail(ERR_IO, "%s: the disk is full: what is done is kept; make room and start the "
+                    "run again", store->folder);
+    return OK;
 }
 
 enum status store_put_provenance(struct store *store)
@@ -243,7 +255,8 @@ enum status store_reset(struct store *store, const char *key)
     sqlite3_stmt *stmt;
     TRY(db_begin(&store->db));
     enum status status = db_prepare(&store->db, &stmt,
-                                    "UPDATE cells SET state = 'pending' WHERE key = ?");
+                                    "UPDATE cells SET state = 'pending' WHERE key = ?"
+                                    " AND state = 'done'");
     if (status == OK) {
         db_bind_text(stmt, 1, key);
         status = db_run(&store->db, stmt);

@@ -30,8 +30,11 @@ enum status store_register(struct store *store, const char *study, const struct 
  * this program's commit. Returns their number in *count (may be NULL). */
 enum status store_retry(struct store *store, const char *study, bool older, int *count);
 
-/* Makes one cell pending, whatever it was; for a source whose weights file is gone. */
+/* Makes one cell that is done pending; for a source whose weights file is gone. */
 enum status store_reset(struct store *store, const char *key);
+
+/* ERR_IO when there is no room left where the store is. */
+enum status store_check_room(const struct store *store);
 
 /* ---- work ---- */
 
@@ -39,6 +42,10 @@ enum status store_reset(struct store *store, const char *key);
  * identifies this claim and `cell` is filled (identity NULL); *attempt is 0 when it is done or
  * somebody alive has it. ERR_USAGE when there is no such cell. */
 enum status store_claim(struct store *store, const char *key, struct cell *cell, int *attempt);
+
+/* What store_claim() would find. */
+enum standing { STANDING_FREE, STANDING_TAKEN, STANDING_DONE };
+enum status store_standing(struct store *store, const char *key, enum standing *standing);
 
 /* Prolongs the leases of cells that children of this process are running. */
 enum status store_renew(struct store *store, const char *const *keys, int count);

@@ -20,9 +20,21 @@ bool store_worker_is_dead(const struct store *store, const char *host, int64_t p
 
 /* ---- claiming ---- */
 
+static enum standing standing_of(const struct store *store, sqlite3_stmt *stmt)
+{
+    const char *state = db_text(stmt, 3);
+    if (strcmp(state, "done") == 0)
+        return STANDING_DONE;
+    if (strcmp(state, "running") == 0 &&
+        !store_worker_is_dead(store, db_text(stmt, 4), sqlite3_column_int64(stmt, 5),
+                              sqlite3_column_int64(stmt, 6), sqlite3_column_int(stmt, 7) != 0))
+        return STANDING_TAKEN;
+    return STANDING_FREE;
+}
+
 /* Reads the cell and decides whether it can be had. */
-static enum status look_at(struct store *store, const char *key, struct cell *cell, bool *free_now,
-                           int *attempts)
+static enum status look_at(struct store *store, const char *key, struct cell *cell,
+                           enum standing *standing, int *attempts)
 {
     sqlite3_stmt *stmt;
     bool row;
@@ -36,13 +48,7 @@ static enum status look_at(struct store *store, const char *key, struct cell *ce
     if (status == OK)
         status = store_read_cell(stmt, 0, key, cell);
     if (status == OK) {
-        const char *state = db_text(stmt, 3);
-        bool running = strcmp(state, "running") == 0;
-        *free_now = strcmp(state, "done") != 0 &&
-                    (!running ||
-                     store_worker_is_dead(store, db_text(stmt, 4), sqlite3_column_int64(stmt, 5),
-                                          sqlite3_column_int64(stmt, 6),
-                                          sqlite3_column_int(stmt, 7) != 0));
+        *standing = standing_of(store, stmt);
         *attempts = sqlite3_column_int(stmt, 8);
     }
     return db_finish(stmt, status);
@@ -69,10 +75,10 @@ static enum status take(struct store *store, const char *key, int attempt)
 
 static enum status claim(struct store *store, const char *key, struct cell *cell, int *attempt)
 {
-    bool free_now = false;
+    enum standing standing = STANDING_TAKEN;
     int attempts = 0;
-    TRY(look_at(store, key, cell, &free_now, &attempts));
-    if (!free_now)
+    TRY(look_at(store, key, cell, &standing, &attempts));
+    if (standing != STANDING_FREE)
         return OK;
     TRY(take(store, key, attempts + 1));
     *attempt = attempts + 1;
@@ -87,6 +93,13 @@ enum status store_claim(struct store *store, const char *key, struct cell *cell,
     if (status != OK)
         *attempt = 0;
     return status;
+}
+
+enum status store_standing(struct store *store, const char *key, enum standing *standing)
+{
+    struct cell cell;
+    int attempts;
+    return look_at(store, key, &cell, standing, &attempts);
 }
 
 static enum status renew(struct store *store, const char *key)

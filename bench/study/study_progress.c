@@ -89,6 +89,18 @@ void study_progress_cell(struct study_progress *p, int kind, bool failed, double
     study_progress_say(p, "%s: %s%s", text, what, failed ? " FAILED" : "");
 }
 
+void study_progress_reused(struct study_progress *p, int kind)
+{
+    p->left[kind]--;
+    p->reused++;
+}
+
+void study_progress_again(struct study_progress *p, int kind)
+{
+    p->left[kind]++;
+    p->failed--;
+}
+
 void study_progress_say(struct study_progress *p, const char *format, ...)
 {
     va_list args;

@@ -29,6 +29,10 @@ void study_progress_start(struct study_progress *p, FILE *out, bool terminal, in
 void study_progress_cell(struct study_progress *p, int kind, bool failed, double seconds,
                          const char *what);
 
+/* A cell of that kind was done by another run meanwhile; one that failed is to be tried again. */
+void study_progress_reused(struct study_progress *p, int kind);
+void study_progress_again(struct study_progress *p, int kind);
+
 /* Redraws the line now and then; to be called often. */
 void study_progress_tick(struct study_progress *p);
 

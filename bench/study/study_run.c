@@ -2,11 +2,13 @@
 #include "bench/study/study_run.h"
 #include "bench/study/latency_run.h"
 #include "bench/study/lock.h"
+#include "bench/study/shard.h"
 #include "bench/study/worker.h"
 #include "impls/base/threads.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { WAIT_MS = 200 };
@@ -17,6 +19,7 @@ struct run {
     struct store *store;
     struct lock lock;
     struct grid grid;
+    bool *mine; /* cells of the shard; NULL: all */
     struct scheduler_report *report;
 };
 
@@ -58,10 +61,24 @@ static int jobs_of(const struct run *run)
     return jobs > 0 ? jobs : 1;
 }
 
+static enum status choose_shard(struct run *run)
+{
+    const struct study_run_options *o = run->options;
+    if (o->shards == 0)
+        return OK;
+    run->mine = calloc((size_t)run->grid.count + 1, sizeof *run->mine);
+    if (!run->mine)
+        return fail(ERR_MEMORY, "no memory for a shard");
+    shard_choose(&run->grid, o->shard, o->shards, run->mine);
+    say(run, "shard %d of %d; `cbam-bench study merge` brings them together", o->shard, o->shards);
+    return OK;
+}
+
 static enum status prepare(struct run *run)
 {
     int again = 0;
     TRY(grid_build(&run->grid, run->study, grid_dataset_key));
+    TRY(choose_shard(run));
     TRY(store_open(&run->store, run->options->store_path, true));
     TRY(lock_open(&run->lock, run->options->store_path));
     TRY(take_machine(run, false));
@@ -78,8 +95,10 @@ static enum status run_cells(struct run *run)
     char images[16];
     const char *const worker[] = {"cbam-bench", "study", "cell", "--store",
                                   run->options->store_path, "--agreement-images", images, NULL};
-    struct scheduler_options options = {WORKER_SELF, worker, jobs_of(run), run->options->talk,
-                                        run->options->terminal};
+    struct scheduler_options options = {
+        .program = WORKER_SELF, .worker = worker, .jobs = jobs_of(run),
+        .retries = run->options->retries, .only = run->mine, .talk = run->options->talk,
+        .terminal = run->options->terminal};
     snprintf(images, sizeof images, "%d", run->study->agreement_images);
     say(run, "study %s: %d cells, %d at once, %d thread%s each", run->study->name, run->grid.count,
         options.jobs, run->study->threads, run->study->threads == 1 ? "" : "s");
@@ -89,7 +108,7 @@ static enum status run_cells(struct run *run)
 static enum status measure(struct run *run)
 {
     bool stored = false;
-    if (!run->study->latency.wanted || run->options->no_latency)
+    if (!run->study->latency.wanted || run->options->no_latency || run->mine)
         return OK;
     TRY(latency_is_stored(run->store, run->study, &stored));
     if (stored && !run->options->latency_again) {
@@ -122,6 +141,7 @@ enum status study_run(const struct study *study, const struct study_run_options 
     enum status status = run_all(&run);
     lock_close(&run.lock);
     grid_free(&run.grid);
+    free(run.mine);
     store_close(run.store);
     return status;
 }

@@ -8,6 +8,8 @@
 struct study_run_options {
     const char *store_path;
     int jobs;           /* 0: as the study says */
+    int shard, shards;  /* run shard `shard` (from 1) of `shards` alone, and no latency; 0: all */
+    int retries;        /* a cell that fails is tried again so often */
     bool older;         /* run cells again that other code made */
     bool no_latency;
     bool latency_again;
