@@ -93,7 +93,7 @@ static void merged_shards_are_the_whole(void **state)
     assert_int_equal(store_open(&all, beside(b, "all", path), true), OK);
     for (int shard = 1, done = 0; shard <= 3; shard++) {
         struct merge_report report;
-        char name[16];
+        char name[24];
         int attempts;
         snprintf(name, sizeof name, "shard%d", shard);
         run_in(b, name, shard, 3);
