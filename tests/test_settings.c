@@ -19,7 +19,8 @@ static const char *other_value(const struct setting_field *field, const struct t
     case SETTING_REAL:
         return strcmp(now, "0.1875") == 0 ? "0.3125" : "0.1875";
     case SETTING_TEXT:
-        return "it's other";
+        /* Words that are no algorithm are refused. */
+        return strcmp(field->option, "algorithm") == 0 ? "winograd" : "it's other";
     default:
         return strcmp(now, "17") == 0 ? "18" : "17";
     }
