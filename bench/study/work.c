@@ -4,10 +4,12 @@
 #include "bench/transfer/settings.h"
 #include "impls/layer.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 const struct work_ops work_real = {train_run, evaluate_agreement};
 
@@ -63,9 +65,21 @@ static enum status prepare_source(struct work *work, bool *train)
     return train_settings_set(&work->cell.settings, "init", path);
 }
 
+/* A folder beside the weights for features that cells share; "" when it cannot be made. */
+static void features_folder(const struct work *work, char *path, size_t size)
+{
+    const char *slash = strrchr(work->weights, '/');
+    int length = slash ? (int)(slash - work->weights) + 1 : 0;
+    snprintf(path, size, "%.*sfeatures", length, work->weights);
+    if (mkdir(path, 0777) != 0 && errno != EEXIST)
+        path[0] = '\0';
+}
+
 static enum status train(struct work *work)
 {
-    struct train_io io = {.save = work->weights,
+    char features[sizeof work->weights + 16];
+    features_folder(work, features, sizeof features);
+    struct train_io io = {.save = work->weights, .features = features[0] ? features : NULL,
                           .allow_missing = work->inserts ? attention_names : NULL};
     return work->ops->train(&work->cell.settings, &io, &work->result);
 }

@@ -27,6 +27,8 @@ struct session {
     struct normalisation norm; /* used on every image of this session */
     struct weights_report loaded;
     struct weights_metadata metadata; /* of the weights file; zeros without one */
+    const char *features;      /* folder where features of the fixed part are kept for other runs
+                                  (features.h); NULL: nowhere. Set before source_open() */
     char notes[2048];          /* lines ending in '\n' */
 };
 

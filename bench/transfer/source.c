@@ -1,6 +1,7 @@
 /* Batches of images or of features: see source.h. */
 #include "bench/transfer/source.h"
 
+#include "bench/transfer/features.h"
 #include "impls/base/memory.h"
 
 #include <stdlib.h>
@@ -45,6 +46,20 @@ static enum status compute_features(struct batch_source *source, struct session 
     return status;
 }
 
+/* Features that cross at one value may be on disk already, from a run with the same fixed part. */
+static enum status share_features(struct batch_source *source, struct session *session,
+                                  const struct image_list *list)
+{
+    const struct features_what what = {session, list, &source->loader.config, source->ids[0],
+                                       source->width[0]};
+    char path[FEATURES_PATH];
+    features_path(&what, path);
+    if (features_read(path, &what, source->features[0]))
+        return OK;
+    TRY(compute_features(source, session, list));
+    return path[0] ? features_write(path, &what, source->features[0]) : OK;
+}
+
 static enum status open_cache(struct batch_source *source, struct session *session,
                               const struct image_list *list)
 {
@@ -57,7 +72,8 @@ static enum status open_cache(struct batch_source *source, struct session *sessi
     source->position = malloc((size_t)list->n * sizeof *source->position);
     if (!source->position)
         return fail(ERR_MEMORY, "out of memory for %d features", list->n);
-    return compute_features(source, session, list);
+    return source->count == 1 ? share_features(source, session, list)
+                              : compute_features(source, session, list);
 }
 
 static enum status open_features(struct batch_source *source, struct session *session,

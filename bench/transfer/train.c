@@ -243,6 +243,7 @@ static enum status open_run(struct run *run)
     TRY(session_open_impl(&run->session, s->impl, s->threads));
     run->session.compose = !s->fuse;
     TRY(open_algorithms(run));
+    run->session.features = run->io->features;
     TRY(session_open_data(&run->session, s->data, s->seed));
     TRY(open_network(run));
     TRY(arm_apply(run->session.net->params, s->transfer));
