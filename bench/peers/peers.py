@@ -25,7 +25,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 WORK = os.path.join(ROOT, "build", "peers")
 RESULTS = os.path.join(ROOT, "results", "reference", "peers")
 PYTHON = "/usr/bin/python3"
-EPOCH_IMAGES = 5120
+EPOCH_IMAGES = 2560
 LOGITS, LOSS, UPDATE = 1e-4, 1e-4, 2e-2
 TUNING = ("OPENBLAS_", "OMP_", "GOMP_", "ONEDNN_", "DNNL_")
 

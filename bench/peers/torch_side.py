@@ -188,7 +188,7 @@ def epochs(o):
              1: "DataLoader, 1 worker"}
     kinds = {f"{layout}, {name}": (layout, loading)
              for layout in LAYOUTS for loading, name in names.items()}
-    setting, _, tried = choose([(name, lambda kind=kind: maker(*kind, 6))
+    setting, _, tried = choose([(name, lambda kind=kind: maker(*kind, 3))
                                 for name, kind in kinds.items()], 2)
     serve(maker(*kinds[setting], 0), setting, tried)
 
