@@ -111,6 +111,7 @@ static void the_shifted_test(void **state)
     snprintf(s.shifted, sizeof s.shifted, "%.200s:classes=0-1", s.data);
     const struct train_io io = {0};
     support_refused(support_run(&s, &io, &result), ERR_USAGE, "--shifted", "2 classes");
+    support_free(result);
     support_free(without);
     support_free(with);
 }
