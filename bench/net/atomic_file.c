@@ -162,6 +162,14 @@ enum status atomic_file_commit(struct atomic_file *file)
     return OK;
 }
 
+enum status atomic_file_save(const char *path, const void *data, size_t bytes)
+{
+    struct atomic_file file;
+    TRY(atomic_file_open(&file, path));
+    TRY(atomic_file_write(&file, data, bytes));
+    return atomic_file_commit(&file);
+}
+
 enum status atomic_file_check(const char *path)
 {
     struct atomic_file file;

@@ -30,6 +30,9 @@ enum status atomic_file_write(struct atomic_file *file, const void *data, size_t
  * rename the destination is as it was; the temporary is removed in every case. */
 enum status atomic_file_commit(struct atomic_file *file);
 
+/* The three for content that is whole in memory. */
+enum status atomic_file_save(const char *path, const void *data, size_t bytes);
+
 /* Gives up: removes the temporary. Does nothing on a closed file. */
 void atomic_file_abort(struct atomic_file *file);
 

@@ -93,15 +93,6 @@ enum status baseline_same_key(const json_t *base, const json_t *head)
 
 /* ---- writing ---- */
 
-/* A file that is written through stdio into memory first. */
-static enum status save(const char *path, const char *text)
-{
-    struct atomic_file file;
-    TRY(atomic_file_open(&file, path));
-    TRY(atomic_file_write(&file, text, strlen(text)));
-    return atomic_file_commit(&file);
-}
-
 static void put_json(FILE *out, const json_t *value)
 {
     char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9));
@@ -152,7 +143,8 @@ static enum status finish(FILE *out, char **text, const char *path)
 {
     bool failed = ferror(out) != 0;
     failed = fclose(out) != 0 || failed;
-    enum status status = failed ? fail(ERR_MEMORY, "no memory for %s", path) : save(path, *text);
+    enum status status = failed ? fail(ERR_MEMORY, "no memory for %s", path)
+                                : atomic_file_save(path, *text, strlen(*text));
     free(*text);
     return status;
 }

@@ -104,14 +104,6 @@ static int is_history(const struct dirent *entry)
     return length > tail && strcmp(entry->d_name + length - tail, extension) == 0;
 }
 
-static enum status save_text(const char *path, const char *text)
-{
-    struct atomic_file file;
-    TRY(atomic_file_open(&file, path));
-    TRY(atomic_file_write(&file, text, strlen(text)));
-    return atomic_file_commit(&file);
-}
-
 static enum status write_configuration(const char *folder)
 {
     struct dirent **entries;
@@ -131,7 +123,8 @@ static enum status write_configuration(const char *folder)
     free(entries);
     bool whole = out && fclose(out) == 0;
     snprintf(path, sizeof path, "%s/otava.yaml", folder);
-    enum status status = whole ? save_text(path, text) : fail(ERR_MEMORY, "no memory for %s", path);
+    enum status status = whole ? atomic_file_save(path, text, size)
+                               : fail(ERR_MEMORY, "no memory for %s", path);
     free(text);
     return status;
 }

@@ -48,14 +48,9 @@ static char *verdict_text(const struct regress_outcome *outcome)
 
 static enum status save(char *text, const char *path)
 {
-    struct atomic_file file;
     if (!text)
         return fail(ERR_MEMORY, "no memory for %s", path);
-    enum status status = atomic_file_open(&file, path);
-    if (status == OK)
-        status = atomic_file_write(&file, text, strlen(text));
-    if (status == OK)
-        status = atomic_file_commit(&file);
+    enum status status = atomic_file_save(path, text, strlen(text));
     free(text);
     return status;
 }

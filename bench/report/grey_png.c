@@ -30,14 +30,6 @@ static enum status to_pixels(const char *path, const float *values, int h, int w
     return OK;
 }
 
-static enum status write_file(const char *path, const void *data, size_t bytes)
-{
-    struct atomic_file file;
-    TRY(atomic_file_open(&file, path));
-    TRY(atomic_file_write(&file, data, bytes));
-    return atomic_file_commit(&file);
-}
-
 static enum status encode(const char *path, const uint8_t *pixels, int h, int w)
 {
     png_image image = {.version = PNG_IMAGE_VERSION, .width = (png_uint_32)w,
@@ -50,7 +42,7 @@ static enum status encode(const char *path, const uint8_t *pixels, int h, int w)
         free(data);
         return fail(ERR_LIBRARY, "%s: libpng: %s", path, image.message);
     }
-    enum status status = write_file(path, data, size);
+    enum status status = atomic_file_save(path, data, size);
     free(data);
     return status;
 }

@@ -45,11 +45,8 @@ void plots_put_array(FILE *out, const char *name, const char *const *texts, int 
 enum status plots_save(const char *folder, const char *name, const char *text, size_t size)
 {
     char path[1024];
-    struct atomic_file file;
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    TRY(atomic_file_open(&file, path));
-    TRY(atomic_file_write(&file, text, size));
-    return atomic_file_commit(&file);
+    return atomic_file_save(path, text, size);
 }
 
 enum status plots_make_folders(const char *path)

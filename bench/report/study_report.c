@@ -216,7 +216,6 @@ static enum status save_markdown(const struct report *r)
 {
     char path[PATH_SIZE + 16], *text = NULL;
     size_t size = 0;
-    struct atomic_file file;
     FILE *out = open_memstream(&text, &size);
     if (!out)
         return fail(ERR_MEMORY, "no memory for a report");
@@ -225,11 +224,7 @@ static enum status save_markdown(const struct report *r)
         status = fail(ERR_MEMORY, "no memory for a report");
     snprintf(path, sizeof path, "%s/report.md", r->folder);
     if (status == OK)
-        status = atomic_file_open(&file, path);
-    if (status == OK)
-        status = atomic_file_write(&file, text, size);
-    if (status == OK)
-        status = atomic_file_commit(&file);
+        status = atomic_file_save(path, text, size);
     free(text);
     return status;
 }

@@ -248,13 +248,8 @@ enum status table_save(const struct table *table, enum table_format format, cons
     enum status status = table_write(table, format, memory);
     if (fclose(memory) != 0 && status == OK)
         status = fail(ERR_MEMORY, "no memory for table %s", table_name(table));
-    struct atomic_file file;
     if (status == OK)
-        status = atomic_file_open(&file, path);
-    if (status == OK)
-        status = atomic_file_write(&file, text, size);
-    if (status == OK)
-        status = atomic_file_commit(&file);
+        status = atomic_file_save(path, text, size);
     free(text);
     return status;
 }

@@ -247,7 +247,6 @@ enum status store_export_file(struct store *store, const char *study, bool predi
 {
     char *text = NULL;
     size_t size = 0;
-    struct atomic_file file = {0};
     FILE *out = open_memstream(&text, &size);
     if (!out)
         return no_memory();
@@ -255,11 +254,7 @@ enum status store_export_file(struct store *store, const char *study, bool predi
     if (fclose(out) != 0 && status == OK)
         status = no_memory();
     if (status == OK)
-        status = atomic_file_open(&file, path);
-    if (status == OK)
-        status = atomic_file_write(&file, text, size);
-    if (status == OK)
-        status = atomic_file_commit(&file);
+        status = atomic_file_save(path, text, size);
     free(text);
     return status;
 }

@@ -100,13 +100,8 @@ static enum status take_all(struct db *db, struct merge_report *report)
 static enum status copy_file(const char *from, const char *to)
 {
     struct input_map map = {0};
-    struct atomic_file file = {0};
     TRY(input_map_open(&map, from));
-    enum status status = atomic_file_open(&file, to);
-    if (status == OK)
-        status = atomic_file_write(&file, map.data, map.bytes);
-    if (status == OK)
-        status = atomic_file_commit(&file);
+    enum status status = atomic_file_save(to, map.data, map.bytes);
     input_map_close(&map);
     return status;
 }
