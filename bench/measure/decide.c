@@ -4,6 +4,7 @@
 #include "bench/measure/clock.h"
 #include "bench/measure/layer_run.h"
 #include "bench/measure/machine.h"
+#include "bench/measure/percentile.h"
 #include "impls/base/memory.h"
 
 #include <math.h>
@@ -111,12 +112,6 @@ static enum status time_all(struct contest *k)
     return OK;
 }
 
-static int by_size(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* ---- all of it ---- */
 
 static void judge(struct contest *k, struct decision *decision)
@@ -125,8 +120,8 @@ static void judge(struct contest *k, struct decision *decision)
         struct candidate *c = &k->candidate[i];
         if (!c->there)
             continue;
-        qsort(c->ms, DECIDE_ROUNDS, sizeof c->ms[0], by_size);
-        decision->ms[i] = c->ms[DECIDE_ROUNDS / 2];
+        percentile_sort(c->ms, DECIDE_ROUNDS);
+        decision->ms[i] = percentile_median(c->ms, DECIDE_ROUNDS);
         if (decision->ms[i] < decision->ms[decision->algorithm])
             decision->algorithm = (enum conv_algorithm)i;
     }

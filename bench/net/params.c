@@ -1,6 +1,7 @@
 /* Parameters and buffers: see params.h. Initial values are in params_init.c. */
 #include "bench/net/params.h"
 
+#include "bench/net/input_file.h"
 #include "impls/base/memory.h"
 
 #include <stdlib.h>
@@ -131,16 +132,9 @@ void params_clear_velocity(struct params *params)
             memset(params->list[i]->velocity, 0, params->list[i]->p.count * sizeof(float));
 }
 
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t count)
-{
-    for (const unsigned char *p = bytes; count--; p++)
-        hash = (hash ^ *p) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
 uint64_t params_hash(const struct params *params)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    uint64_t hash = HASH_START;
     for (int i = 0; i < params->count; i++) {
         const struct net_param *param = params->list[i];
         CHECK(!param->dropped);

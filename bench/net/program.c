@@ -5,7 +5,9 @@
 #include "impls/base/random.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct tensor program_value(const struct program *program, int id)
 {
@@ -151,6 +153,17 @@ struct program_step_info program_step(const struct program *program, int i)
     return (struct program_step_info){.name = step->node->name, .how = step->plan.how,
                                       .kind = step->plan.desc.kind, .desc = &step->plan.desc,
                                       .part = step->node->part, .has_backward = step->backward};
+}
+
+void program_kernels(const struct program *program, char *text, size_t size)
+{
+    text[0] = '\0';
+    for (int i = 0; i < program->step_count; i++) {
+        const char *how = program_step(program, i).how;
+        size_t used = strlen(text);
+        if (how[0] && !strstr(text, how) && used + strlen(how) + 3 < size)
+            snprintf(text + used, size - used, "%s%s", used ? "; " : "", how);
+    }
 }
 
 enum status program_run_step(struct program *program, int i, bool backward)

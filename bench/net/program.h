@@ -71,6 +71,9 @@ struct program_step_info {
 int program_steps(const struct program *program);
 struct program_step_info program_step(const struct program *program, int i);
 
+/* The distinct kernels of all steps, joined by "; ", as many as fit. */
+void program_kernels(const struct program *program, char *text, size_t size);
+
 /* Runs one step alone (after a whole forward pass has filled its sources). */
 enum status program_run_step(struct program *program, int i, bool backward);
 

@@ -121,17 +121,6 @@ void regress_network_sketch(const struct regress_network *network, struct sketch
     free(gradients);
 }
 
-void regress_network_kernels(const struct regress_network *network, char *text, size_t size)
-{
-    text[0] = '\0';
-    for (int i = 0; i < program_steps(network->program); i++) {
-        const char *how = program_step(network->program, i).how;
-        size_t used = strlen(text);
-        if (how[0] && !strstr(text, how) && used + strlen(how) + 3 < size)
-            snprintf(text + used, size - used, "%s%s", used ? "; " : "", how);
-    }
-}
-
 static enum status run_reference(const struct regress_network *network,
                                  const struct regress_case *subject, struct sketch *due)
 {

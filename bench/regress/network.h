@@ -29,9 +29,6 @@ enum status regress_network_run(struct regress_network *network);
 /* Logits of the last run, or losses and gradients. */
 void regress_network_sketch(const struct regress_network *network, struct sketch *sketch);
 
-/* The distinct kernels of the program, joined by "; ", as many as fit. */
-void regress_network_kernels(const struct regress_network *network, char *text, size_t size);
-
 /* Compares a run of the network with the same one composed of primitives on the first
  * implementation of this build, within five times sketch_bound(): the two are different code.
  * ERR_NUMERIC says what differs; `error` is the largest relative difference. */

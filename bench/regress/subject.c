@@ -73,7 +73,7 @@ static enum status make_network(struct regress_subject *ready, struct impl_ctx *
     struct regress_network *network = &ready->network;
     bool train = ready->pass == REGRESS_STEP;
     TRY(regress_network_make(network, ready->subject, ready->impl, ctx, train, false));
-    regress_network_kernels(network, ready->how, sizeof ready->how);
+    program_kernels(network->program, ready->how, sizeof ready->how);
     TRY(regress_network_run(network));
     regress_network_sketch(network, &ready->results);
     return check ? regress_network_check(network, ready->subject, &ready->error) : OK;

@@ -1,13 +1,13 @@
 /* The paper's layout: see paper.h. */
 #include "bench/report/paper.h"
 #include "bench/report/paper_values.h"
+#include "bench/report/study_report.h"
 #include "bench/study/stats.h"
 #include "bench/study/study_data.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static const struct table_column columns[] = {
     {.name = "model"},
@@ -169,13 +169,7 @@ static enum status fill(struct table *table, const struct study_data *data)
 static enum status save(const struct table *table, const char *study, const char *store_path)
 {
     char path[1024];
-    const char *slash = strrchr(store_path, '/');
-    int length = slash ? (int)(slash - store_path) + 1 : 0;
-    if (length + strlen(study) + 32 >= sizeof path)
-        return fail(ERR_USAGE, "%.60s...: the path is too long", store_path);
-    snprintf(path, sizeof path, "%.*s%s", length, store_path, study);
-    if (mkdir(path, 0777) != 0 && errno != EEXIST)
-        return fail(ERR_IO, "%s: the folder cannot be made: %s", path, strerror(errno));
+    TRY(study_report_folder(study, store_path, path, sizeof path));
     size_t used = strlen(path);
     snprintf(path + used, sizeof path - used, "/paper.csv");
     TRY(table_save(table, TABLE_CSV, path));

@@ -51,20 +51,25 @@ static enum status make_folder(const char *path)
     return OK;
 }
 
+enum status study_report_folder(const char *study, const char *store_path, char *path, size_t size)
+{
+    const char *slash = strrchr(store_path, '/');
+    int length = slash ? (int)(slash - store_path) + 1 : 0;
+    if ((size_t)length + strlen(study) + 64 >= size) /* room for the names of the files in it */
+        return fail(ERR_USAGE, "%.60s...: the path is too long", store_path);
+    snprintf(path, size, "%.*s%s", length, store_path, study);
+    return make_folder(path);
+}
+
 static enum status set_folders(struct report *r)
 {
-    const char *slash = strrchr(r->options->store_path, '/');
-    int length = slash ? (int)(slash - r->options->store_path) + 1 : 0;
     char data[PATH_SIZE + 8];
-    if (length + strlen(r->study) + 64 >= PATH_SIZE)
-        return fail(ERR_USAGE, "%.60s...: the path is too long", r->options->store_path);
-    snprintf(r->folder, sizeof r->folder, "%.*s%s", length, r->options->store_path, r->study);
+    TRY(study_report_folder(r->study, r->options->store_path, r->folder, sizeof r->folder));
     if (r->options->plots_out)
         snprintf(r->plots, sizeof r->plots, "%s", r->options->plots_out);
     else
         snprintf(r->plots, sizeof r->plots, "plots/out/%s", r->study);
     snprintf(data, sizeof data, "%s/plots", r->folder);
-    TRY(make_folder(r->folder));
     return make_folder(data);
 }
 

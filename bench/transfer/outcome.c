@@ -27,19 +27,6 @@ void outcome_network(struct train_result *result, const struct session *session)
     snprintf(result->data_hash, sizeof result->data_hash, "%s", session->data.hash);
 }
 
-void outcome_kernels(struct train_result *result, const struct program *program)
-{
-    char *text = result->how;
-    size_t size = sizeof result->how;
-    text[0] = '\0';
-    for (int i = 0; i < program_steps(program); i++) {
-        const char *how = program_step(program, i).how;
-        size_t used = strlen(text);
-        if (how[0] && !strstr(text, how) && used + strlen(how) + 3 < size)
-            snprintf(text + used, size - used, "%s%s", used ? "; " : "", how);
-    }
-}
-
 enum status outcome_accuracies(struct train_result *result, struct session *session,
                                struct evaluator *validation, int batch, bool *finite)
 {

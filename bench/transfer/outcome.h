@@ -8,9 +8,6 @@
 /* Parameters, MACs, tensors loaded, hashes of split and data. */
 void outcome_network(struct train_result *result, const struct session *session);
 
-/* The distinct kernels of the program, as many as fit. */
-void outcome_kernels(struct train_result *result, const struct program *program);
-
 /* Accuracy and loss on training, validation and test images, and the test predictions. Sets
  * *finite to false when a loss of the trained network is not. */
 enum status outcome_accuracies(struct train_result *result, struct session *session,

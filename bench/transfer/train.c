@@ -404,7 +404,7 @@ static enum status run_all(struct run *run)
     TRY(open_run(run));
     talk(run, run->session.notes);
     TRY(train_all(run));
-    outcome_kernels(run->result, run->program);
+    program_kernels(run->program, run->result->how, sizeof run->result->how);
     run->result->before_accuracy = run->state.before_accuracy;
     if (run->result->diverged ||
         (run->io->stop_after_epochs && run->state.steps_done < run->steps))

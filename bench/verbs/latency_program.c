@@ -50,17 +50,6 @@ void latency_network_free(struct latency_network *network)
     network->net = NULL;
 }
 
-static void list_kernels(const struct program *program, char *text, size_t size)
-{
-    text[0] = '\0';
-    for (int i = 0; i < program_steps(program); i++) {
-        const char *how = program_step(program, i).how;
-        size_t used = strlen(text);
-        if (how[0] && !strstr(text, how) && used + strlen(how) + 3 < size)
-            snprintf(text + used, size - used, "%s%s", used ? "; " : "", how);
-    }
-}
-
 /* Standard normal pixels and any class: speed does not depend on which. */
 static void fill_batch(struct program *program, const struct latency_shape *shape)
 {
@@ -92,7 +81,7 @@ enum status latency_program_make(struct latency_program *program,
                                       .algorithms = shape->algorithms};
     TRY(program_compile(&program->program, &request));
     program->compile_ms = ms_since(start);
-    list_kernels(program->program, program->how, sizeof program->how);
+    program_kernels(program->program, program->how, sizeof program->how);
     fill_batch(program->program, shape);
     program_set_step(program->program, shape->seed, 0);
     return OK;
