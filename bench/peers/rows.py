@@ -1,10 +1,8 @@
 """What is compared: the rows by name, the sides of each, and the ratios formed. See README.md."""
 
-INFERENCE = [("resnet50", "none", (1, 8)), ("resnet50", "cbam", (1, 8)), ("vgg16_bn", "none", (1,)),
-             ("densenet121", "none", (1,))]
 TRAINING = [("resnet50", "cbam", 8, 224), ("resnet50", "none", 8, 224),
             ("vgg16_bn", "none", 8, 224), ("resnet50", "cbam", 128, 32)]
-OURS, ONNX, TORCH = "cbam-bench", "ONNX Runtime", "PyTorch"
+OURS, AUTO, ONNX, TORCH = "cbam-bench", "cbam-bench auto", "ONNX Runtime", "PyTorch"
 
 
 def side(name, kind, model, attention, **more):
@@ -26,33 +24,49 @@ def all_rows():
     """In the order of the table. A ratio is (name of a side, name of the side it is divided by)."""
     rows = []
     for threads in (1, 2):
-        for model, attention, batches in INFERENCE:
-            for batch in batches:
-                sides = [side(OURS, "ours", model, attention), side(ONNX, "onnx", model, attention),
-                         side(TORCH, "torch", model, attention)]
-                rows.append(row(title(model, attention), batch, threads, sides,
-                                [(OURS, ONNX), (OURS, TORCH)]))
-        for batch in (1, 8):
-            rows.append(attention_row(batch, threads))
-        rows.append(row("openblas", 1, threads,
-                        [side(OURS, "ours", "resnet50", "none"),
-                         side("on OpenBLAS", "ours", "resnet50", "none", impl="openblas")],
-                        [("on OpenBLAS", OURS)]))
+        rows += [resnet50_row(1, threads), inference_row("vgg16_bn", threads),
+                 inference_row("densenet121", threads), resnet50_row(8, threads)]
     for threads in (1, 2):
         for model, attention, batch, size in TRAINING:
-            sides = [side(OURS, "ours", model, attention), side(TORCH, "torch", model, attention)]
-            rows.append(row("train:" + title(model, attention, size), batch, threads, sides,
-                            [(OURS, TORCH)], True, size))
+            rows.append(training_row(model, attention, batch, size, threads))
         sides = [side(OURS, "ours", "resnet20", "none"), side(TORCH, "torch", "resnet20", "none")]
         rows.append(row("epoch:resnet20@32", 128, threads, sides, [(OURS, TORCH)], True, 32, 10))
     return rows
 
 
-def attention_row(batch, threads):
-    """What CBAM adds to ResNet-50, for each of the three."""
-    sides, ratios = [], []
-    for name, kind in ((OURS, "ours"), (ONNX, "onnx"), (TORCH, "torch")):
+def resnet50_row(batch, threads):
+    """With and without CBAM, so that what it adds is a ratio as well; and on OpenBLAS."""
+    sides, ratios, added = [], [], []
+    names = (OURS, AUTO, ONNX, TORCH) if batch == 1 else (OURS, ONNX, TORCH)
+    for name in names:
         for attention in ("none", "cbam"):
-            sides.append(side(f"{name} {attention}", kind, "resnet50", attention))
-        ratios.append((f"{name} cbam", f"{name} none"))
-    return row("attention:resnet50", batch, threads, sides, ratios)
+            sides.append(named_side(name, "resnet50", attention, f"{name} {attention}"))
+        added.append((f"{name} cbam", f"{name} none"))
+    for attention in ("none", "cbam"):
+        for other in (ONNX, TORCH):
+            ratios += [(f"{name} {attention}", f"{other} {attention}") for name in names
+                       if name.startswith(OURS)]
+    if batch == 1:
+        sides.append(side("on OpenBLAS none", "ours", "resnet50", "none", impl="openblas"))
+        ratios.append(("on OpenBLAS none", f"{OURS} none"))
+    return row("resnet50", batch, threads, sides, ratios + added)
+
+
+def inference_row(model, threads):
+    sides = [named_side(name, model, "none", name) for name in (OURS, AUTO, ONNX, TORCH)]
+    return row(model, 1, threads, sides, [(name, other) for other in (ONNX, TORCH)
+                                          for name in (OURS, AUTO)])
+
+
+def training_row(model, attention, batch, size, threads):
+    names = (OURS, AUTO, TORCH) if size == 224 else (OURS, TORCH)
+    sides = [named_side(name, model, attention, name) for name in names]
+    return row("train:" + title(model, attention, size), batch, threads, sides,
+               [(name, TORCH) for name in names[:-1]], True, size)
+
+
+def named_side(name, model, attention, label):
+    """One of the names above as a side called `label`."""
+    kind = "onnx" if name == ONNX else "torch" if name == TORCH else "ours"
+    more = {"algorithm": "auto"} if name == AUTO else {}
+    return side(label, kind, model, attention, **more)

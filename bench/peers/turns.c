@@ -10,6 +10,7 @@
 #include "bench/transfer/arm.h"
 #include "bench/transfer/session.h"
 #include "bench/transfer/train.h"
+#include "bench/verbs/algorithm_option.h"
 #include "build_info.h"
 #include "impls/base/threads.h"
 
@@ -24,13 +25,14 @@ enum { MOST_CALLS = 1000, SETTLED_MS = 500 };
 
 struct options {
     struct weights_request weights;
-    const char *impl, *pixels, *data, *logits, *after;
+    const char *impl, *algorithm, *pixels, *data, *logits, *after;
     int threads, batch;
 };
 
 /* A network ready to run, and the rate of its updates when it trains. */
 struct turns {
     struct session session;
+    struct algorithms *algorithms; /* of convolutions */
     struct program *program;
     struct sgd sgd;
     bool train;
@@ -42,6 +44,7 @@ static const struct argp_option keys[] = {
     {"attention", 'a', "SPEC", 0, "its attention", 0},
     {"weights", 'w', "FILE", 0, "its weights (safetensors)", 0},
     {"impl", 'i', "NAME", 0, "implementation", 0},
+    {"algorithm", 'c', ALGORITHM_VALUES, 0, ALGORITHM_HELP, 0},
     {"threads", 't', "N", 0, "threads", 0},
     {"pixels", 'p', "FILE.npy", 0, "the batch, float32 N,C,H,W; labels are 37 i + 11 modulo classes", 0},
     {"logits", 'l', "FILE.npy", 0, "where to write the logits of that batch before anything else", 0},
@@ -57,6 +60,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                         : key == 'a' ? &o->weights.attention
                         : key == 'w' ? &o->weights.weights
                         : key == 'i' ? &o->impl
+                        : key == 'c' ? &o->algorithm
                         : key == 'p' ? &o->pixels
                         : key == 'l' ? &o->logits
                         : key == 'u' ? &o->after
@@ -133,7 +137,7 @@ static enum status compile(struct turns *t, bool train, const struct npy_array *
     struct session *s = &t->session;
     struct program_request request = {.impl = s->impl, .ctx = s->ctx, .batch = pixels->dim[0],
                                       .net = train ? s->lowered : s->inference, .train = train,
-                                      .loss = train};
+                                      .loss = train, .algorithms = t->algorithms};
     TRY(program_compile(program, &request));
     fill_batch(*program, pixels, s->model.classes);
     return OK;
@@ -292,12 +296,16 @@ int main(int argc, char **argv)
     static const struct argp argp = {.options = keys, .parser = parse,
                                      .doc = "One side of a comparison: see bench/peers/README.md."};
     struct options o = {.weights = {.model = "resnet50", .attention = "none"}, .impl = "onednn",
-                        .threads = 1, .batch = 128};
+                        .algorithm = "direct", .threads = 1, .batch = 128};
     struct turns turns = {0};
     struct npy_array pixels = {0};
     threads_startup(argv);
     argp_parse(&argp, argc, argv, 0, NULL, &o);
-    enum status status = o.data ? run_epochs(&o) : npy_read(&pixels, o.pixels ? o.pixels : "");
+    struct algorithm_option algorithm;
+    enum status status = algorithm_option_open(&algorithm, o.algorithm);
+    turns.algorithms = &algorithm.algorithms;
+    if (status == OK)
+        status = o.data ? run_epochs(&o) : npy_read(&pixels, o.pixels ? o.pixels : "");
     if (status == OK && !o.data)
         status = run_batch(&o, &turns, &pixels);
     if (status != OK)
@@ -305,5 +313,6 @@ int main(int argc, char **argv)
     npy_release(&pixels);
     program_free(turns.program);
     session_close(&turns.session);
+    algorithm_option_close(&algorithm);
     return status != OK;
 }
