@@ -21,8 +21,8 @@ const char *op_name(enum op_kind kind);
 /* Whether a kind begins with a convolution: desc->conv holds its attributes. */
 bool op_is_conv(enum op_kind kind);
 
-/* Whether a convolution has the shape for Winograd's algorithms: 3x3 windows, stride 1, not dilated,
- * one group, padding of at most 2. */
+/* Whether a convolution has the shape for Winograd's algorithms: 3x3 windows, stride 1, not
+ * dilated, one group, padding of at most 2. */
 bool op_fits_winograd(const struct op_desc *desc);
 
 /* Number of sources: 1 or 2. */

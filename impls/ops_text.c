@@ -8,7 +8,8 @@
 #include <string.h>
 
 /* A word is a key and a number: an int or float field of the description at `offset`, left out
- * when it has its default. `both`: the key of one axis; a run like k3 sets this word and the next. */
+ * when it has its default. `both`: the key of one axis; a run like k3 sets this word and the
+ * next. */
 struct word {
     const char *key, *both; /* both: shared key of this axis and the next, "" when second */
     size_t offset;

@@ -73,8 +73,8 @@ void fused_fill_params(const struct params *params, bool buffers_alone)
     }
 }
 
-void attention_case_open(struct attention_case *site, const char *spec, const struct fused_shape *shape,
-                     bool sum)
+void attention_case_open(struct attention_case *site, const char *spec,
+                         const struct fused_shape *shape, bool sum)
 {
     const struct impl impl = fused_borrower();
     memset(site, 0, sizeof *site);

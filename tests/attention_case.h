@@ -32,8 +32,8 @@ struct attention_case {
     int inputs[2];        /* nodes of x and s */
     bool sum;
 };
-void attention_case_open(struct attention_case *site, const char *spec, const struct fused_shape *shape,
-                     bool sum);
+void attention_case_open(struct attention_case *site, const char *spec,
+                         const struct fused_shape *shape, bool sum);
 void attention_case_close(struct attention_case *site);
 
 /* The one operation of the fused form. */

@@ -89,15 +89,8 @@ static inline json_t *json_of(const char *arguments, ...)
     va_start(args, arguments);
     assert_true((size_t)vsnprintf(line, sizeof line, arguments, args) < sizeof line);
     va_end(args);
-    command_ok(&c, "%s", line);
-    json_t *json = command_json(&c);
-    command_free(&c);
-    return json;
-}
-
-static inline const char *text_of(const json_t *object, const char *key)
-{
-    return json_string_value(command_member(object, key));
+    command_run(&c, "%s", line);
+    return command_take_json(&c, 0);
 }
 
 /* A small trained-looking network of the bed's own data as file "w". */

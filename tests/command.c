@@ -163,6 +163,23 @@ double command_number(const json_t *object, const char *key)
     return json_number_value(member);
 }
 
+const char *command_text(const json_t *object, const char *key)
+{
+    const json_t *member = command_member(object, key);
+    if (!json_is_string(member))
+        fail_msg("member '%s' of the JSON is no text", key);
+    return json_string_value(member);
+}
+
+json_t *command_take_json(struct command *c, int status)
+{
+    if (c->status != status)
+        fail_msg("%s\nended with %d and said: %s", c->line, c->status, c->err);
+    json_t *json = command_json(c);
+    command_free(c);
+    return json;
+}
+
 pid_t command_start(const char *arguments, ...)
 {
     char line[4096];

@@ -40,6 +40,11 @@ json_t *command_json(const struct command *c);
 /* A member of an object, which must be there. */
 json_t *command_member(const json_t *object, const char *key);
 double command_number(const json_t *object, const char *key);
+const char *command_text(const json_t *object, const char *key);
+
+/* Of a command that has run: fails unless it exited with `status`; stdout as JSON, as
+ * command_json(); frees the texts. */
+json_t *command_take_json(struct command *c, int status);
 
 /* Starts `"$CBAM_BENCH" ARGUMENTS` and returns its process id at once; what it prints is lost. */
 pid_t command_start(const char *arguments, ...) __attribute__((format(printf, 1, 2)));

@@ -64,8 +64,8 @@ static void test_beside_a_busy_process(void **state)
     pid_t busy = start_busy();
     double beside = median_of(impl);
     stop_busy(busy);
-    print_message("ResNet-50 on two threads of %s: %.1f ms, beside a busy process %.1f: %.2f times\n",
-                  impl, quiet, beside, beside / quiet);
+    print_message("ResNet-50 on two threads of %s: %.1f ms, beside a busy process %.1f: %.2f "
+                  "times\n", impl, quiet, beside, beside / quiet);
     assert_true(beside <= 4 * quiet);
 }
 

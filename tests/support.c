@@ -1,6 +1,10 @@
 /* A small data set, small runs on it, weight files compared: see support.h. */
 #include "tests/support.h"
 
+#include "bench/net/optimizer.h"
+#include "bench/transfer/arm.h"
+#include "bench/transfer/schedule.h"
+#include "bench/transfer/source.h"
 #include "impls/base/random.h"
 #include "impls/base/threads.h"
 
@@ -143,6 +147,36 @@ static void open_data(struct session *session, const struct train_settings *s)
     support_ok(session_open_data(session, s->data, s->seed));
 }
 
+void support_train_by_hand(struct session *session, const struct train_settings *s)
+{
+    const struct image_list *list = &session->split.list[PART_TRAIN];
+    struct loader_config config = {.batch = s->batch, .order = ORDER_SHUFFLED, .seed = s->seed,
+                                   .h = TINY_SIDE, .w = TINY_SIDE, .channels = 3,
+                                   .norm = &session->norm};
+    struct batch_source source;
+    struct program *program;
+    support_ok(arm_apply(session->net->params, s->transfer));
+    support_ok(params_prepare_training(session->net->params));
+    support_ok(source_open(&source, session, list, &config, NULL, 0, 0));
+    const struct program_request request = {.impl = session->impl, .ctx = session->ctx,
+                                            .net = session->lowered, .batch = s->batch,
+                                            .train = true, .loss = true};
+    support_ok(program_compile(&program, &request));
+    for (int step = 0, per_epoch = list->n / s->batch; step < s->steps; step++) {
+        struct rate rate = schedule_rate(s, step, s->steps, per_epoch);
+        const struct sgd sgd = {.lr = rate.lr, .momentum = rate.momentum,
+                                .weight_decay = s->weight_decay, .nesterov = s->nesterov};
+        if (step % per_epoch == 0)
+            source_start(&source, step / per_epoch);
+        support_ok(source_fill(&source, step % per_epoch, program));
+        support_ok(program_forward(program));
+        support_ok(program_backward(program));
+        sgd_step(session->net->params, &sgd);
+    }
+    program_free(program);
+    source_close(&source);
+}
+
 void support_save_fresh(const struct train_settings *s, const char *path)
 {
     struct session session;
@@ -219,6 +253,17 @@ int support_compare(const char *before, const char *after, const char *const *ma
     safetensors_close(&a);
     safetensors_close(&b);
     return changed;
+}
+
+int support_count_matching(const char *path, const char *const *globs)
+{
+    struct safetensors file;
+    int count = 0;
+    support_ok(safetensors_open(&file, path));
+    for (size_t i = 0; i < file.count; i++)
+        count += matches(globs, file.tensors[i].name);
+    safetensors_close(&file);
+    return count;
 }
 
 void support_same(const char *a, const char *b)

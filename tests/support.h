@@ -53,6 +53,10 @@ enum status support_run(const struct train_settings *s, const struct train_io *i
                         struct train_result **result);
 void support_free(struct train_result *result);
 
+/* The settings' steps over the training images of a session, by hand: shuffled, not augmented,
+ * without features computed once. The session has the network that the arm starts from. */
+void support_train_by_hand(struct session *session, const struct train_settings *s);
+
 /* A network of these settings with fresh weights, without training, saved to `path`. */
 void support_save_fresh(const struct train_settings *s, const char *path);
 
@@ -74,6 +78,9 @@ void support_refused(enum status status, enum status expected, const char *fragm
 /* Compares two weight files with the same names, byte by byte. Tensors that match one of the globs
  * (NULL-terminated) may differ, no other. Returns how many of these do differ. */
 int support_compare(const char *before, const char *after, const char *const *may_change);
+
+/* How many tensors of a weights file match one of the globs (NULL-terminated). */
+int support_count_matching(const char *path, const char *const *globs);
 
 /* Fails unless both files hold exactly the same tensors. */
 void support_same(const char *a, const char *b);

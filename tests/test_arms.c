@@ -1,11 +1,10 @@
-/* The arms beyond frozen, finetune and top:K: what head+bn, lp-ft, gradual, frozen-random and a lower
- * rate of the backbone move and what they fix, bit for bit; interruption; what is refused. */
+/* The arms beyond frozen, finetune and top:K: what head+bn, lp-ft, gradual, frozen-random and a
+ * lower rate of the backbone move and what they fix, bit for bit; interruption; what is refused. */
 #include "bench/study/study.h"
 #include "bench/transfer/arm.h"
 #include "bench/transfer/phase.h"
 #include "tests/support.h"
 
-#include <fnmatch.h>
 #include <math.h>
 
 enum { STAGES = 3 }; /* of CIFAR ResNet-20 */
@@ -21,18 +20,6 @@ static void make_source(struct bed *bed, struct train_settings *s)
     snprintf(s->init, sizeof s->init, "%s", bed_path(bed, "source"));
     s->weight_decay = 0.01;
     s->momentum = 0.9;
-}
-
-static int count_matching(const char *path, const char *const *globs)
-{
-    struct safetensors file;
-    int count = 0;
-    support_ok(safetensors_open(&file, path));
-    for (size_t i = 0; i < file.count; i++)
-        for (int g = 0; globs[g]; g++)
-            count += fnmatch(globs[g], file.tensors[i].name, 0) == 0;
-    safetensors_close(&file);
-    return count;
 }
 
 /* ---- what moves ---- */
@@ -51,7 +38,7 @@ static void test_head_bn_moves_head_and_batch_normalisations(void **state)
         struct train_result *result = support_train(&s, bed_path(bed, "after"));
         assert_true(result->trainable < result->params && !result->cached_features);
         support_free(result);
-        int due = count_matching(s.init, globs);
+        int due = support_count_matching(s.init, globs);
         assert_int_equal(due, 2 + 4 * (1 + 2 * 3 * STAGES));
         assert_int_equal(support_compare(s.init, bed_path(bed, "after"), globs), due);
     }

@@ -30,14 +30,14 @@ static void test_inspect(void **state)
         safetensors_shape_text(&file.tensors[i], shape, sizeof shape);
         snprintf(checksum, sizeof checksum, "%016llx",
                  (unsigned long long)safetensors_checksum(&file.tensors[i]));
-        assert_string_equal(text_of(row, "name"), file.tensors[i].name);
-        assert_string_equal(text_of(row, "shape"), shape);
-        assert_string_equal(text_of(row, "dtype"), "F32");
-        assert_string_equal(text_of(row, "checksum"), checksum);
+        assert_string_equal(command_text(row, "name"), file.tensors[i].name);
+        assert_string_equal(command_text(row, "shape"), shape);
+        assert_string_equal(command_text(row, "dtype"), "F32");
+        assert_string_equal(command_text(row, "checksum"), checksum);
         elements += command_number(row, "elements");
     }
     for (size_t i = 0; i < file.metadata_count; i++)
-        assert_string_equal(text_of(metadata, file.metadata[i].key), file.metadata[i].value);
+        assert_string_equal(command_text(metadata, file.metadata[i].key), file.metadata[i].value);
     json_t *described = json_of("describe %s --classes 4 --format json", cbam);
     assert_true(command_number(json, "parameters") == command_number(described, "params"));
     assert_true(command_number(json, "parameters") + command_number(json, "buffers") == elements);

@@ -12,19 +12,7 @@ static json_t *run_json(const char *environment, const char *arguments)
     struct command c;
     command_need();
     command_shell(&c, "%s \"$CBAM_BENCH\" %s", environment, arguments);
-    if (c.status != 0)
-        fail_msg("%s\nended with %d and said: %s", c.line, c.status, c.err);
-    json_t *json = command_json(&c);
-    command_free(&c);
-    return json;
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    if (!text)
-        fail_msg("no text '%s'", key);
-    return text;
+    return command_take_json(&c, 0);
 }
 
 static int count_impls(void)
@@ -54,10 +42,10 @@ static void check_layer_row(const json_t *row)
     assert_int_equal(json_array_size(samples), 4);
     assert_true(json_is_null(json_object_get(row, "p90_ms")));
     assert_null(json_object_get(row, "error"));
-    assert_true(text_of(row, "how")[0] && text_of(row, "commit")[0] && text_of(row, "date")[0]);
-    if (strncmp(text_of(row, "case"), "conv2d", 6) == 0) {
-        double macs = 6 * 6 * 8 * 4 * 9 * (strcmp(text_of(row, "pass"), "bwd") == 0 ? 2 : 1);
-        assert_string_equal(text_of(row, "check"), "exact");
+    assert_true(command_text(row, "how")[0] && command_text(row, "commit")[0] && command_text(row, "date")[0]);
+    if (strncmp(command_text(row, "case"), "conv2d", 6) == 0) {
+        double macs = 6 * 6 * 8 * 4 * 9 * (strcmp(command_text(row, "pass"), "bwd") == 0 ? 2 : 1);
+        assert_string_equal(command_text(row, "check"), "exact");
         assert_true(fabs(command_number(row, "gflops") * median * 1e6 / (2 * macs) - 1) < 1e-9);
         assert_true(command_number(row, "macs") == macs && command_number(row, "of_bound") > 0);
     } else {
@@ -79,7 +67,7 @@ static void test_layers(void **state)
     json_array_foreach(rows, i, row)
         check_layer_row(row);
     assert_true(json_is_object(json_object_get(json, "provenance")));
-    assert_non_null(strstr(text_of(json, "command"), "--pass fwd,bwd"));
+    assert_non_null(strstr(command_text(json, "command"), "--pass fwd,bwd"));
     json_decref(json);
 }
 
@@ -145,9 +133,9 @@ static void check_latency_row(const json_t *row, const char *pass)
     size_t i;
     json_array_foreach(samples, i, sample)
         total += json_number_value(sample);
-    assert_string_equal(text_of(row, "pass"), pass);
-    assert_string_equal(text_of(row, "dtype"), "f32");
-    assert_string_equal(text_of(row, "model"), "resnet20");
+    assert_string_equal(command_text(row, "pass"), pass);
+    assert_string_equal(command_text(row, "dtype"), "f32");
+    assert_string_equal(command_text(row, "model"), "resnet20");
     assert_true(command_number(row, "batch") == 2 && command_number(row, "threads") == 1);
     assert_true(n == 11 && json_array_size(samples) == 11);
     assert_true(command_number(row, "p50_ms") == median && command_number(row, "min_ms") <= median);
@@ -160,8 +148,8 @@ static void check_latency_row(const json_t *row, const char *pass)
 static void check_ratio(const json_t *ratio)
 {
     double middle = command_number(ratio, "ratio");
-    assert_string_equal(text_of(ratio, "base"), "none");
-    assert_string_equal(text_of(ratio, "attention"), "cbam:r=8");
+    assert_string_equal(command_text(ratio, "base"), "none");
+    assert_string_equal(command_text(ratio, "attention"), "cbam:r=8");
     assert_true(command_number(ratio, "pairs") == 11 && middle > 0);
     assert_true(command_number(ratio, "ratio_low") <= middle);
     assert_true(command_number(ratio, "ratio_high") >= middle);
@@ -229,12 +217,12 @@ static void check_kinds(const json_t *json, const char *pass, int *layers)
     const json_t *kind, *layer;
     size_t i, k;
     json_array_foreach(json_object_get(json, "kinds"), i, kind) {
-        if (strcmp(text_of(kind, "pass"), pass) != 0)
+        if (strcmp(command_text(kind, "pass"), pass) != 0)
             continue;
         double calls = 0, bytes = 0, flops = 0;
         json_array_foreach(json_object_get(json, "layers"), k, layer)
-            if (strcmp(text_of(layer, "kind"), text_of(kind, "kind")) == 0 &&
-                strcmp(text_of(layer, "pass"), pass) == 0) {
+            if (strcmp(command_text(layer, "kind"), command_text(kind, "kind")) == 0 &&
+                strcmp(command_text(layer, "pass"), pass) == 0) {
                 calls++;
                 bytes += command_number(layer, "bytes");
                 flops += command_number(layer, "flops");
@@ -280,10 +268,11 @@ static void test_latency_plots(void **state)
     struct command c;
     size_t bytes;
     command_need();
-    command_ok(&c, "latency --model resnet20:width=0.25 --batch 2,1 --input 16 --threads 1 --impl %s "
-               "--samples 3 --per-layer --plots '%s' --format csv", impls[0]->name, dir->path);
-    assert_int_equal(strncmp(c.out, "model,attention,impl,batch,input,threads,pass,index,layer", 57),
-                     0);
+    command_ok(&c, "latency --model resnet20:width=0.25 --batch 2,1 --input 16 --threads 1 "
+               "--impl %s --samples 3 --per-layer --plots '%s' --format csv", impls[0]->name,
+               dir->path);
+    assert_int_equal(strncmp(c.out, "model,attention,impl,batch,input,threads,pass,index,layer",
+                             57), 0);
     for (size_t i = 0; i < 3; i++) {
         snprintf(path, sizeof path, "%s/data/%s", dir->path, data[i]);
         free(file_get(path, &bytes));
@@ -348,16 +337,16 @@ static void test_doctor(void **state)
     for (int i = 0; impls[i]; i++) {
         const json_t *section = json_object_get(report, impls[i]->name);
         assert_true(json_is_true(json_object_get(section, "usable")));
-        assert_true(text_of(section, "version")[0]);
+        assert_true(command_text(section, "version")[0]);
     }
     const json_t *threads = json_object_get(report, "threads");
     assert_true(command_number(threads, "available") >= 1);
-    assert_string_equal(text_of(threads, "runtime"), "libgomp");
+    assert_string_equal(command_text(threads, "runtime"), "libgomp");
     assert_true(json_is_true(json_object_get(threads, "flush_to_zero")));
     assert_false(warns(report, "OPENBLAS_CORETYPE") || warns(report, "ONEDNN_MAX_CPU_ISA"));
     const json_t *openblas = json_object_get(report, "openblas");
     if (openblas)
-        assert_string_equal(text_of(openblas, "self_test"), "ok");
+        assert_string_equal(command_text(openblas, "self_test"), "ok");
     json_decref(report);
 }
 
@@ -378,7 +367,7 @@ static void test_doctor_warns(void **state)
     assert_false(warns(report, "ONEDNN_VERBOSE"));
     assert_true(warns(report, "OMP_WAIT_POLICY") && warns(report, "GOMP_SPINCOUNT=infinity"));
     const json_t *environment = json_object_get(report, "environment");
-    assert_string_equal(text_of(environment, "OPENBLAS_L2_SIZE"), "512");
+    assert_string_equal(command_text(environment, "OPENBLAS_L2_SIZE"), "512");
     json_decref(report);
 }
 

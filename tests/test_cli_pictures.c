@@ -30,9 +30,9 @@ static void test_pictures_are_those_of_the_data_set(void **state)
     assert_int_equal(json_array_size(b), PICTURES);
     for (size_t i = 0; i < PICTURES; i++) {
         const json_t *x = json_array_get(a, i), *y = json_array_get(b, i);
-        assert_non_null(strstr(text_of(y, "file"), text_of(x, "file")));
+        assert_non_null(strstr(command_text(y, "file"), command_text(x, "file")));
         assert_true(command_number(x, "prediction") == command_number(y, "class1"));
-        assert_string_equal(text_of(x, "prediction_name"), text_of(y, "name1"));
+        assert_string_equal(command_text(x, "prediction_name"), command_text(y, "name1"));
         assert_true(command_number(x, "probability") == command_number(y, "probability1"));
         double sum = command_number(y, "probability1") + command_number(y, "probability2");
         assert_true(fabs(sum - 1) < 1e-12);
@@ -106,8 +106,8 @@ static void test_unreadable_pictures_do_not_stop_the_others(void **state)
     json_t *json = command_json(&c), *rows = command_member(json, "rows");
     assert_int_equal(json_array_size(rows), 2);
     assert_true(command_number(json, "failed") == 2);
-    assert_non_null(strstr(text_of(json_array_get(rows, 0), "file"), "a.png"));
-    assert_non_null(strstr(text_of(json_array_get(rows, 1), "file"), "b ??.png"));
+    assert_non_null(strstr(command_text(json_array_get(rows, 0), "file"), "a.png"));
+    assert_non_null(strstr(command_text(json_array_get(rows, 1), "file"), "b ??.png"));
     assert_non_null(strstr(c.err, "bad.png"));
     assert_non_null(strstr(c.err, "absent"));
     json_decref(json);
@@ -141,7 +141,7 @@ static void test_npy_inputs(void **state)
     json_t *json = json_of("predict %s --weights %s %s --format json", net, bed_path(bed, "w"),
                            bed_path(bed, "x.npy"));
     assert_int_equal(json_array_size(command_member(json, "rows")), 2);
-    assert_non_null(strstr(text_of(json_array_get(command_member(json, "rows"), 1), "file"),
+    assert_non_null(strstr(command_text(json_array_get(command_member(json, "rows"), 1), "file"),
                            "x.npy[1]"));
     json_decref(json);
 }

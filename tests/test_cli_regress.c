@@ -98,19 +98,7 @@ static json_t *counts(int status, const char *baseline, const char *arguments)
     struct command c;
     command_run(&c, "regress counts --no-accuracy --impl %s --baseline %s --format json %s",
                 impls[0]->name, baseline, arguments);
-    if (c.status != status)
-        fail_msg("%s\nended with %d and said: %s", c.line, c.status, c.err);
-    json_t *json = command_json(&c);
-    command_free(&c);
-    return json;
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    if (!text)
-        fail_msg("no text '%s'", key);
-    return text;
+    return command_take_json(&c, status);
 }
 
 static const json_t *row_of(const json_t *json, const char *part)
@@ -118,7 +106,7 @@ static const json_t *row_of(const json_t *json, const char *part)
     size_t i;
     json_t *row, *rows = json_object_get(json, "rows");
     json_array_foreach(rows, i, row)
-        if (strstr(text_of(row, "case"), part))
+        if (strstr(command_text(row, "case"), part))
             return row;
     fail_msg("no row '%s'", part);
     return NULL;
@@ -156,7 +144,7 @@ static void test_counts_are_exact(void **state)
     for (int i = 0; i < 2; i++) {
         json_t *json = counts(0, path, TWO), *row;
         size_t k;
-        assert_string_equal(text_of(json, "verdict"), "ok");
+        assert_string_equal(command_text(json, "verdict"), "ok");
         json_array_foreach(json_object_get(json, "rows"), k, row) {
             double count = command_number(row, "head");
             assert_true(count > 10 && count == command_number(row, "base"));
@@ -164,8 +152,8 @@ static void test_counts_are_exact(void **state)
         json_decref(json);
     }
     json_t *other = counts(3, "no-such-file.json", TWO);
-    assert_string_equal(text_of(other, "verdict"), "incomparable");
-    assert_non_null(strstr(text_of(other, "reason"), "no-such-file.json"));
+    assert_string_equal(command_text(other, "verdict"), "incomparable");
+    assert_non_null(strstr(command_text(other, "reason"), "no-such-file.json"));
     json_decref(other);
 }
 
@@ -174,9 +162,9 @@ static void test_counts_of_another_list(void **state)
     need_valgrind();
     const char *path = make_baseline(state);
     json_t *json = counts(0, path, "--cases 'relu h4 w4 c16,add h4 w4 c16'");
-    assert_string_equal(text_of(row_of(json, "fwd relu"), "state"), "ok");
-    assert_string_equal(text_of(row_of(json, "fwd add"), "state"), "added");
-    assert_string_equal(text_of(row_of(json, "bwd sigmoid"), "state"), "removed");
+    assert_string_equal(command_text(row_of(json, "fwd relu"), "state"), "ok");
+    assert_string_equal(command_text(row_of(json, "fwd add"), "state"), "added");
+    assert_string_equal(command_text(row_of(json, "bwd sigmoid"), "state"), "removed");
     json_decref(json);
 }
 
@@ -202,15 +190,15 @@ static void test_counts_regress(void **state)
     shrink(path, name);
     json_t *json = counts(1, path, TWO);
     const json_t *row = row_of(json, "fwd relu");
-    assert_string_equal(text_of(row, "state"), "regressed");
+    assert_string_equal(command_text(row, "state"), "regressed");
     assert_true(fabs(command_number(row, "ratio") - 1.1) < 0.01);
-    assert_string_equal(text_of(row_of(json, "fwd sigmoid"), "state"), "ok");
-    assert_non_null(strstr(text_of(json, "reason"), name));
+    assert_string_equal(command_text(row_of(json, "fwd sigmoid"), "state"), "ok");
+    assert_non_null(strstr(command_text(json, "reason"), name));
     json_decref(json);
     snprintf(allow, sizeof allow, TWO "--allow 'fwd relu=15'");
     json = counts(0, path, allow);
     row = row_of(json, "fwd relu");
-    assert_string_equal(text_of(row, "state"), "ok");
+    assert_string_equal(command_text(row, "state"), "ok");
     assert_true(command_number(row, "allowed") == 0.15);
     json_decref(json);
 }
@@ -221,13 +209,13 @@ static void test_counts_incomparable(void **state)
     const char *path = make_baseline(state);
     edit(path, "\"glibc\": \"", "\"glibc\": \"old ");
     json_t *json = counts(3, path, TWO);
-    assert_string_equal(text_of(json, "verdict"), "incomparable");
-    assert_non_null(strstr(text_of(json, "reason"), "another glibc: 'old "));
+    assert_string_equal(command_text(json, "verdict"), "incomparable");
+    assert_non_null(strstr(command_text(json, "reason"), "another glibc: 'old "));
     assert_int_equal(json_array_size(json_object_get(json, "rows")), 0);
     json_decref(json);
     edit(path, "\"instructions\": ", "\"instructions\": null, \"was\": ");
     json = counts(3, path, TWO);
-    assert_non_null(strstr(text_of(json, "reason"), "fwd relu h4 w4 c16"));
+    assert_non_null(strstr(command_text(json, "reason"), "fwd relu h4 w4 c16"));
     json_decref(json);
 }
 
@@ -296,8 +284,8 @@ static void test_pair_finds(void **state)
     json_t *json = pair(state, &status, "");
     const json_t *row = row_of(json, "fwd relu");
     assert_int_equal(status, was_quiet(json) ? 1 : 0);
-    assert_string_equal(text_of(row, "state"), was_quiet(json) ? "regressed" : "inconclusive");
-    assert_string_equal(text_of(json, "verdict"), text_of(row, "state"));
+    assert_string_equal(command_text(row, "state"), was_quiet(json) ? "regressed" : "inconclusive");
+    assert_string_equal(command_text(json, "verdict"), command_text(row, "state"));
     assert_true(command_number(row, "ratio") == 1.2 && command_number(row, "rounds") == 10);
     assert_true(command_number(row, "sign_flip_p") == 2.0 / 1024);
     assert_int_equal(json_array_size(json_object_get(row, "head_rounds_ms")), 10);
@@ -305,7 +293,7 @@ static void test_pair_finds(void **state)
     json = pair(state, &status, "--allow relu=25 --strict");
     row = row_of(json, "fwd relu");
     assert_int_equal(status, 0);
-    assert_string_equal(text_of(row, "state"), "ok");
+    assert_string_equal(command_text(row, "state"), "ok");
     assert_true(command_number(row, "allowed") == 0.25);
     json_decref(json);
 }
@@ -318,7 +306,7 @@ static void test_pair_stays_quiet(void **state)
     make_build(state, "head", "1", RESULTS("1.00001"), TIME("1.04"));
     json_t *json = pair(state, &status, "--strict");
     assert_int_equal(status, 0);
-    assert_string_equal(text_of(json, "verdict"), "ok");
+    assert_string_equal(command_text(json, "verdict"), "ok");
     json_decref(json);
 }
 
@@ -351,8 +339,8 @@ static void test_pair_refuses(void **state)
         if (library && !impls[1]) /* nothing but our own code */
             continue;
         json_t *json = pair(state, &status, library ? "--impl all" : "");
-        if (status != heads[i].status || !strstr(text_of(json, "reason"), heads[i].reason))
-            fail_msg("head %zu: %d, '%s'", i, status, text_of(json, "reason"));
+        if (status != heads[i].status || !strstr(command_text(json, "reason"), heads[i].reason))
+            fail_msg("head %zu: %d, '%s'", i, status, command_text(json, "reason"));
         json_decref(json);
     }
 }
@@ -371,8 +359,8 @@ static void test_pair_needs_a_protocol(void **state)
         assert_int_equal(chmod(path, 0700), 0);
         json_t *json = pair(state, &status, "");
         assert_int_equal(status, 3);
-        assert_string_equal(text_of(json, "verdict"), "incomparable");
-        assert_non_null(strstr(text_of(json, "reason"), heads[i][1]));
+        assert_string_equal(command_text(json, "verdict"), "incomparable");
+        assert_non_null(strstr(command_text(json, "reason"), heads[i][1]));
         json_decref(json);
     }
 }
@@ -434,7 +422,7 @@ static double least_of_child(const char *environment, const char *more)
     for (char *line = strtok(c.out, "\n"); line; line = strtok(NULL, "\n")) {
         json_t *json = json_loads(line, 0, NULL);
         const json_t *ms = json_object_get(json, "ms");
-        assert_string_equal(text_of(json, "state"), "ok");
+        assert_string_equal(command_text(json, "state"), "ok");
         least = ms ? fmin(least, json_number_value(ms)) : least;
         json_decref(json);
     }

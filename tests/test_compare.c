@@ -185,7 +185,8 @@ static void not_shown_is_below_what_could_be(void **state)
     free_data(data);
 }
 
-/* A family of its own: fewer comparisons to pay for. Outside of all families there is no verdict. */
+/* A family of its own: fewer comparisons to pay for. Outside of all families there is no
+ * verdict. */
 static void families_are_corrected_apart(void **state)
 {
     struct study_data *data = make_data();

@@ -86,8 +86,9 @@ static void test_frozen_attention_trains_it(void **state)
 static void test_options_of_gates_are_refused(void **state)
 {
     static const char *const bad[] = {"control:cpool=avg", "control:scale=2", "control:alpha",
-                                      "control:inner",     "control:bn=off",  "control:order=parallel",
-                                      "control:init=pytorch", "control:bias=off"};
+                                      "control:inner", "control:bn=off",
+                                      "control:order=parallel", "control:init=pytorch",
+                                      "control:bias=off"};
     struct attention_spec spec;
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)

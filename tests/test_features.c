@@ -1,8 +1,6 @@
 /* Features of the fixed part of a network: those of the network itself, kept once or computed for
  * every batch, to the same end. */
-#include "bench/net/optimizer.h"
 #include "bench/transfer/arm.h"
-#include "bench/transfer/schedule.h"
 #include "bench/transfer/source.h"
 #include "impls/base/threads.h"
 #include "tests/network.h"
@@ -68,38 +66,6 @@ static void test_cached_features_are_those_of_the_network(void **state)
         }
 }
 
-/* The steps of a run by hand, over images instead of cached features. */
-static void train_uncached(struct session *session, const struct train_settings *s)
-{
-    const struct image_list *list = &session->split.list[PART_TRAIN];
-    struct loader_config config = {.batch = s->batch, .order = ORDER_SHUFFLED, .seed = s->seed,
-                                   .h = TINY_SIDE, .w = TINY_SIDE, .channels = 3,
-                                   .norm = &session->norm};
-    struct batch_source source;
-    struct program *program;
-    support_ok(arm_apply(session->net->params, s->transfer));
-    support_ok(params_prepare_training(session->net->params));
-    support_ok(source_open(&source, session, list, &config, NULL, 0, 0));
-    const struct program_request request = {.impl = session->impl, .ctx = session->ctx,
-                                            .net = session->lowered, .batch = s->batch,
-                                            .train = true, .loss = true};
-    support_ok(program_compile(&program, &request));
-    int per_epoch = list->n / s->batch;
-    for (int step = 0; step < s->steps; step++) {
-        struct rate rate = schedule_rate(s, step, s->steps, per_epoch);
-        const struct sgd sgd = {.lr = rate.lr, .momentum = rate.momentum,
-                                .weight_decay = s->weight_decay, .nesterov = s->nesterov};
-        if (step % per_epoch == 0)
-            source_start(&source, step / per_epoch);
-        support_ok(source_fill(&source, step % per_epoch, program));
-        support_ok(program_forward(program));
-        support_ok(program_backward(program));
-        sgd_step(session->net->params, &sgd);
-    }
-    program_free(program);
-    source_close(&source);
-}
-
 /* A run on cached features ends where the same run over the images ends. */
 static void test_caching_changes_no_result(void **state)
 {
@@ -117,7 +83,7 @@ static void test_caching_changes_no_result(void **state)
         assert_true(result->cached_features);
         support_free(result);
         support_open(&session, &s, s.init, NULL);
-        train_uncached(&session, &s);
+        support_train_by_hand(&session, &s);
         support_ok(session_save(&session, bed_path(bed, "uncached")));
         session_close(&session);
         assert_true(support_difference(s.init, bed_path(bed, "cached")) > 1e-3);

@@ -56,8 +56,9 @@ static void add_gradients(const struct attention_case *site, const struct progra
 }
 
 /* Runs one form with fresh parameters. A NaN in a gradient that is not written shows. */
-static void run_form(const struct attention_case *site, const struct net *form, const struct impl *impl,
-                     int batch, enum trained trained, enum values values, struct fused_results *r)
+static void run_form(const struct attention_case *site, const struct net *form,
+                     const struct impl *impl, int batch, enum trained trained, enum values values,
+                     struct fused_results *r)
 {
     struct program *program;
     fused_fill_params(site->net->params, true);

@@ -142,8 +142,8 @@ static void add_map(struct fused_results *r, const char *name, const struct guar
 
 /* Runs both passes, everything that is undefined filled with `poison`. `base`: gradients that are
  * there already and are to be added to, NULL: overwritten. */
-static void stand_run(struct stand *s, const struct attention_case *site, int poison, const float *base,
-                      struct fused_results *r)
+static void stand_run(struct stand *s, const struct attention_case *site, int poison,
+                      const float *base, struct fused_results *r)
 {
     const int sources = op_sources(s->plan.desc.kind);
     struct guarded *undefined[] = {&s->dst, &s->diff_src[0], &s->diff_src[1], &s->save,

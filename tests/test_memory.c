@@ -1,6 +1,6 @@
-/* Weights in memory: what plans have packed is given back layer by layer, and nothing else; a file's
- * tensors are not drawn first; the memory that the program itself then holds. The large bounds are in
- * slow_memory.c. */
+/* Weights in memory: what plans have packed is given back layer by layer, and nothing else; a
+ * file's tensors are not drawn first; the memory that the program itself then holds. The large
+ * bounds are in slow_memory.c. */
 #include "bench/net/weights.h"
 #include "impls/base/memory.h"
 #include "tests/network.h"
@@ -39,7 +39,8 @@ static struct program *compile(const struct network *n, const struct net *form, 
     return program;
 }
 
-/* The same bits with and without, in the first pass and in the second, when the weights are gone. */
+/* The same bits with and without, in the first pass and in the second, when the weights are
+ * gone. */
 static void check_drop(const struct impl *impl, const char *attention, bool fused)
 {
     struct network n;

@@ -118,17 +118,21 @@ static void test_mac_totals(void **state)
     }
 }
 
-/* MobileNet as the paper's table 5 has it, rounded as there. Its 2.71 M for alpha=0.7 with SE or CBAM
- * and its 0.576 G for CBAM are 0.01 M and 0.002 G above what 26 sites make, its other cells equal. */
+/* MobileNet as the paper's table 5 has it, rounded as there. Its 2.71 M for alpha=0.7 with SE or
+ * CBAM and its 0.576 G for CBAM are 0.01 M and 0.002 G above what 26 sites make, its other cells
+ * equal. */
 static void test_mobilenet_is_that_of_table_5(void **state)
 {
     static const struct {
         const char *model, *attention;
         double millions, giga, slack;
     } rows[] = {
-        {"mobilenet:alpha=0.7", "none", 2.30, 0.283, 0}, {"mobilenet:alpha=0.7", "se", 2.71, 0.283, 1},
-        {"mobilenet:alpha=0.7", "cbam", 2.71, 0.289, 1}, {"mobilenet", "none", 4.23, 0.569, 0},
-        {"mobilenet", "se", 5.07, 0.570, 0},             {"mobilenet", "cbam", 5.07, 0.576, 1},
+        {"mobilenet:alpha=0.7", "none", 2.30, 0.283, 0},
+        {"mobilenet:alpha=0.7", "se", 2.71, 0.283, 1},
+        {"mobilenet:alpha=0.7", "cbam", 2.71, 0.289, 1},
+        {"mobilenet", "none", 4.23, 0.569, 0},
+        {"mobilenet", "se", 5.07, 0.570, 0},
+        {"mobilenet", "cbam", 5.07, 0.576, 1},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -142,7 +146,8 @@ static void test_mobilenet_is_that_of_table_5(void **state)
     }
 }
 
-/* Options that belong to one network are refused for the others; narrowed ones are printed as such. */
+/* Options that belong to one network are refused for the others; narrowed ones are printed as
+ * such. */
 static void test_own_options_of_networks(void **state)
 {
     struct model_spec spec;
@@ -151,7 +156,8 @@ static void test_own_options_of_networks(void **state)
     support_refused(model_parse("resnet18:widen=2", "none", &spec), ERR_USAGE, "widen=2",
                     "widen=X (wrn18)");
     support_refused(model_parse("wrn18:alpha=2", "none", &spec), ERR_USAGE, "alpha=2", "known are");
-    support_refused(model_parse("mobilenet:alpha=", "none", &spec), ERR_USAGE, "alpha", "0.01 to 8");
+    support_refused(model_parse("mobilenet:alpha=", "none", &spec), ERR_USAGE, "alpha",
+                    "0.01 to 8");
     support_refused(model_parse("mobilenet:strides=v1", "none", &spec), ERR_USAGE, "strides", "");
     support_ok(model_parse("mobilenet:alpha=0.7:stem=small", "none", &spec));
     model_title(&spec, title, sizeof title);

@@ -1,5 +1,5 @@
-/* The report in the paper's layout, from made-up results: rows, errors, published numbers beside and
- * only where the paper has them, parameters and MACs counted from our own descriptions. */
+/* The report in the paper's layout, from made-up results: rows, errors, published numbers beside
+ * and only where the paper has them, parameters and MACs counted from our own descriptions. */
 #include "bench/report/paper.h"
 #include "bench/report/paper_values.h"
 #include "tests/study_fixture.h"
@@ -53,7 +53,8 @@ static void near(const json_t *rows, size_t row, const char *key, double expecte
 {
     const json_t *value = json_object_get(json_array_get(rows, row), key);
     if (!json_is_number(value) || fabs(json_number_value(value) - expected) > slack)
-        fail_msg("row %zu: %s is %g, %g was expected", row, key, json_number_value(value), expected);
+        fail_msg("row %zu: %s is %g, %g was expected", row, key, json_number_value(value),
+                 expected);
 }
 
 static void test_networks_with_the_papers_numbers_beside(void **state)
@@ -82,7 +83,8 @@ static void test_networks_with_the_papers_numbers_beside(void **state)
 static void test_ablations_stand_beside_resnet50(void **state)
 {
     struct bench *b = *state;
-    load_study(b, "'resnet18:stem=small:width=0.25'", "none, se, 'cbam:k=3', cbam-parallel, control");
+    load_study(b, "'resnet18:stem=small:width=0.25'", "none, se, 'cbam:k=3', cbam-parallel, "
+                  "control");
     make_results(b);
     json_t *rows = rows_of(b);
     near(rows, 0, "published_top1_error", 24.56, 1e-9);
@@ -95,9 +97,9 @@ static void test_ablations_stand_beside_resnet50(void **state)
     json_decref(rows);
 }
 
-/* What is counted here is what is published, but for the two cells of table 2 that do not follow from
- * the paper's own rule (see paper_values.h and the notes on the tables), and MobileNet's (models/
- * mobilenet.c). */
+/* What is counted here is what is published, but for the two cells of table 2 that do not follow
+ * from the paper's own rule (see paper_values.h and the notes on the tables), and MobileNet's
+ * (models/mobilenet.c). */
 static void test_counted_is_published(void **state)
 {
     static const char *const models[] = {

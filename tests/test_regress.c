@@ -260,8 +260,8 @@ static void test_reference_names(void **state)
 /* ---- the rules ---- */
 
 /* One comparison of synthetic times: log-normal noise of the given size on each, one pair in ten
- * with a gross outlier on one side, and a true ratio. Ten rounds, and five more as long as it is not
- * decided, up to `most`. */
+ * with a gross outlier on one side, and a true ratio. Ten rounds, and five more as long as it is
+ * not decided, up to `most`. */
 static enum regress_state judge_synthetic(double truth, double noise, int most, uint64_t trial)
 {
     double base[100], head[100];

@@ -7,6 +7,7 @@
 #include "bench/regress/selftest_state.h"
 #include "bench/regress/settings.h"
 #include "bench/regress/write.h"
+#include "tests/command.h"
 #include "tests/temp_dir.h"
 
 #include <math.h>
@@ -150,7 +151,8 @@ static void test_allowances(void **state)
 {
     (void)state;
     struct regress_settings s = {
-        .allow = {{"*conv2d*", 0.2, false}, {"naive fwd conv2d", 0.1, false}, {"linear", 0.3, false}},
+        .allow = {{"*conv2d*", 0.2, false}, {"naive fwd conv2d", 0.1, false},
+                  {"linear", 0.3, false}},
         .allow_count = 3,
         .allow_results = {{"conv2d", 0, false}},
         .allow_results_count = 1};
@@ -189,22 +191,6 @@ static json_t *parse(char *text)
     return json;
 }
 
-static double number(const json_t *json, const char *member)
-{
-    const json_t *value = json_object_get(json, member);
-    if (!json_is_number(value))
-        fail_msg("no number '%s'", member);
-    return json_number_value(value);
-}
-
-static const char *text_of(const json_t *json, const char *member)
-{
-    const char *text = json_string_value(json_object_get(json, member));
-    if (!text)
-        fail_msg("no text '%s'", member);
-    return text;
-}
-
 static void test_github(void **state)
 {
     (void)state;
@@ -212,11 +198,11 @@ static void test_github(void **state)
     json_t *list = parse(write_github(&o));
     assert_int_equal(json_array_size(list), 3); /* what has no value is left out */
     const json_t *slow = json_array_get(list, 1);
-    assert_string_equal(text_of(slow, "unit"), "ns");
-    assert_true(fabs(number(slow, "value") - 0.5045e6 * 1.25) < 1e-3);
-    assert_non_null(strstr(text_of(slow, "range"), " .. "));
-    assert_non_null(strstr(text_of(slow, "extra"), "regressed: +25.00 %"));
-    assert_string_equal(text_of(json_array_get(list, 2), "unit"), "loss");
+    assert_string_equal(command_text(slow, "unit"), "ns");
+    assert_true(fabs(command_number(slow, "value") - 0.5045e6 * 1.25) < 1e-3);
+    assert_non_null(strstr(command_text(slow, "range"), " .. "));
+    assert_non_null(strstr(command_text(slow, "extra"), "regressed: +25.00 %"));
+    assert_string_equal(command_text(json_array_get(list, 2), "unit"), "loss");
     json_decref(list);
     outcome_free(&o);
 }
@@ -228,10 +214,10 @@ static void test_bencher(void **state)
     json_t *object = parse(write_bencher(&o));
     const json_t *latency =
         json_object_get(json_object_get(object, "naive fwd relu c8"), "latency");
-    assert_true(number(latency, "lower_value") < number(latency, "value"));
-    assert_true(number(latency, "upper_value") > number(latency, "value"));
+    assert_true(command_number(latency, "lower_value") < command_number(latency, "value"));
+    assert_true(command_number(latency, "upper_value") > command_number(latency, "value"));
     const json_t *training = json_object_get(object, "naive training x");
-    assert_true(number(json_object_get(training, "accuracy"), "value") == 0.75);
+    assert_true(command_number(json_object_get(training, "accuracy"), "value") == 0.75);
     json_decref(object);
     outcome_free(&o);
 }
@@ -243,15 +229,15 @@ static void check_repetition(const json_t *entry, int index)
                                           "repetitions", "threads", "iterations", "real_time",
                                           "cpu_time"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        text_of(entry, texts[i]);
+        command_text(entry, texts[i]);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        number(entry, numbers[i]);
+        command_number(entry, numbers[i]);
     if (index < ROUNDS) {
-        assert_string_equal(text_of(entry, "run_type"), "iteration");
-        assert_true(number(entry, "repetition_index") == index);
+        assert_string_equal(command_text(entry, "run_type"), "iteration");
+        assert_true(command_number(entry, "repetition_index") == index);
     } else {
-        assert_string_equal(text_of(entry, "run_type"), "aggregate");
-        text_of(entry, "aggregate_name");
+        assert_string_equal(command_text(entry, "run_type"), "aggregate");
+        command_text(entry, "aggregate_name");
     }
 }
 
@@ -263,14 +249,14 @@ static void test_gbench(void **state)
     struct regress_outcome o = some_pair();
     json_t *base = parse(write_gbench(&o, false)), *head = parse(write_gbench(&o, true));
     for (size_t i = 0; i < sizeof context / sizeof context[0]; i++)
-        text_of(json_object_get(base, "context"), context[i]);
-    assert_true(number(json_object_get(base, "context"), "json_schema_version") == 1);
+        command_text(json_object_get(base, "context"), context[i]);
+    assert_true(command_number(json_object_get(base, "context"), "json_schema_version") == 1);
     const json_t *a = json_object_get(base, "benchmarks"), *b = json_object_get(head, "benchmarks");
     assert_int_equal(json_array_size(a), 2 * (ROUNDS + 3)); /* mean, median, stddev */
     for (size_t i = 0; i < json_array_size(a); i++)
         check_repetition(json_array_get(a, i), (int)i % (ROUNDS + 3));
     const json_t *x = json_array_get(a, ROUNDS + 3), *y = json_array_get(b, ROUNDS + 3);
-    assert_true(fabs(number(y, "real_time") / number(x, "real_time") - 1.25) < 1e-9);
+    assert_true(fabs(command_number(y, "real_time") / command_number(x, "real_time") - 1.25) < 1e-9);
     json_decref(base);
     json_decref(head);
     outcome_free(&o);
@@ -319,11 +305,11 @@ static void test_tables(void **state)
     assert_null(strstr(text[2], "nan"));
     assert_int_equal(strncmp(text[3], "| case | state |", 16), 0);
     json_t *json = parse(strdup(text[1]));
-    assert_string_equal(text_of(json, "verdict"), "regressed");
-    assert_true(number(json, "exit") == 1);
+    assert_string_equal(command_text(json, "verdict"), "regressed");
+    assert_true(command_number(json, "exit") == 1);
     const json_t *worst = json_array_get(json_object_get(json, "rows"), 0);
-    assert_string_equal(text_of(worst, "state"), "FAILED");
-    assert_string_equal(text_of(worst, "reason"), "dst is not finite");
+    assert_string_equal(command_text(worst, "state"), "FAILED");
+    assert_string_equal(command_text(worst, "reason"), "dst is not finite");
     assert_true(json_is_null(json_object_get(worst, "ratio")));
     json_decref(json);
     for (int i = 0; i < 4; i++)

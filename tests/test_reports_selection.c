@@ -1,6 +1,6 @@
-/* Public bug reports about what a reported accuracy stands on (the number is in the name of the test,
- * the fault above it), and the two settings of a run that studies need for it: other random streams
- * on the same split, and a shifted test. */
+/* Public bug reports about what a reported accuracy stands on (the number is in the name of the
+ * test, the fault above it), and the two settings of a run that studies need for it: other random
+ * streams on the same split, and a shifted test. */
 #include "impls/base/threads.h"
 #include "tests/support.h"
 
@@ -15,10 +15,10 @@
 
 enum { TEST_IMAGES = TINY_CLASSES * 6 };
 
-/* The best epoch chosen on the test set. With labels of the test set that have nothing to do with its
- * images nothing can be chosen: whatever the number of epochs, the accuracy is that of the balanced
- * guess. Every true class is given every label equally often, so that a network that sees the true
- * classes has 1/4 exactly; the run with true labels shows that it does see them. */
+/* The best epoch chosen on the test set. With labels of the test set that have nothing to do with
+ * its images nothing can be chosen: whatever the number of epochs, the accuracy is that of the
+ * balanced guess. Every true class is given every label equally often, so that a network that sees
+ * the true classes has 1/4 exactly; the run with true labels shows that it does see them. */
 static void test_R44_the_test_set_chooses_nothing(void **state)
 {
     struct bed *bed = *state;

@@ -1,6 +1,6 @@
 /* Public bug reports about speed (the number is in the name of the test, the fault above it). Other
- * work on the machine can only spoil such a test, never pass it: each is tried a few times, and what
- * was seen once holds. */
+ * work on the machine can only spoil such a test, never pass it: each is tried a few times, and
+ * what was seen once holds. */
 #include "bench/measure/clock.h"
 #include "bench/measure/ratio.h"
 #include "bench/measure/sample.h"
@@ -18,14 +18,7 @@ static json_t *run_json(const char *arguments)
 {
     struct command c;
     command_ok(&c, "%s --format json", arguments);
-    json_t *json = command_json(&c);
-    command_free(&c);
-    return json;
-}
-
-static const char *text_of(const json_t *row, const char *key)
-{
-    return json_string_value(command_member(row, key));
+    return command_take_json(&c, 0);
 }
 
 /* ---- R49: small matrices on many threads are slower than on one ---- */
@@ -70,13 +63,13 @@ static int slower_rows(const json_t *rows, double region, char *worst, size_t si
         json_array_foreach(rows, k, many) {
             double a = command_number(one, "min_ms"), b = command_number(many, "min_ms");
             if (command_number(one, "threads") != 1 || command_number(many, "threads") == 1 ||
-                strcmp(text_of(one, "case"), text_of(many, "case")) != 0 ||
-                strcmp(text_of(one, "impl"), text_of(many, "impl")) != 0)
+                strcmp(command_text(one, "case"), command_text(many, "case")) != 0 ||
+                strcmp(command_text(one, "impl"), command_text(many, "impl")) != 0)
                 continue;
             if (b > 2 * a && b > a + 0.01 + 3 * region) {
                 slower++;
                 snprintf(worst, size, "%s on %s: %.4f ms, with %.0f threads %.4f (a region: %.4f)",
-                         text_of(one, "case"), text_of(one, "impl"), a,
+                         command_text(one, "case"), command_text(one, "impl"), a,
                          command_number(many, "threads"), b, region);
             }
         }
@@ -126,8 +119,8 @@ static void test_R49_tiny_operations_stay_on_one_thread(void **state)
         json_array_foreach(command_member(json, "rows"), i, row)
             if (command_number(row, "cpu_per_wall") > 1.15) {
                 shared++;
-                snprintf(text, sizeof text, "%s on %s takes %.2f processors", text_of(row, "case"),
-                         text_of(row, "impl"), command_number(row, "cpu_per_wall"));
+                snprintf(text, sizeof text, "%s on %s takes %.2f processors", command_text(row, "case"),
+                         command_text(row, "impl"), command_number(row, "cpu_per_wall"));
             }
         json_decref(json);
     }
@@ -152,8 +145,8 @@ static double median_of(const char *impl, int samples, double *first_ms)
     return median;
 }
 
-/* One repeat and twenty give the same median, each the best of some tries: noise only adds. The first
- * call stands apart, and is not in it. */
+/* One repeat and twenty give the same median, each the best of some tries: noise only adds. The
+ * first call stands apart, and is not in it. */
 static void test_R50_first_run_is_apart(void **state)
 {
     (void)state;
@@ -299,15 +292,15 @@ static double time_of(const json_t *json, const char *attention, const char *kin
     size_t i;
     double sum = 0;
     json_array_foreach(command_member(json, "kinds"), i, row)
-        if (strcmp(text_of(row, "attention"), attention) == 0 &&
-            strncmp(text_of(row, "kind"), kind, strlen(kind)) == 0)
+        if (strcmp(command_text(row, "attention"), attention) == 0 &&
+            strncmp(command_text(row, "kind"), kind, strlen(kind)) == 0)
             sum += command_number(row, "median_ms");
     return sum;
 }
 
 /* Layers add up to the network, and attention's own layers are what it costs: with a share g of the
- * time, the network with it takes 1 / (1 - g) times that without. Both sides are ratios of times that
- * were taken in turns, so that they hold beside other work. */
+ * time, the network with it takes 1 / (1 - g) times that without. Both sides are ratios of times
+ * that were taken in turns, so that they hold beside other work. */
 static bool times_explain(const json_t *json, char *text, size_t size)
 {
     const json_t *ratio = json_array_get(command_member(json, "ratios"), 0);
@@ -315,8 +308,8 @@ static bool times_explain(const json_t *json, char *text, size_t size)
     double all = time_of(json, "cbam", "all layers");
     double with = all / time_of(json, "cbam", "as one call");
     double share = time_of(json, "cbam", "attention") / all, seen = command_number(ratio, "ratio");
-    snprintf(text, size, "layers over the whole: %.2f without, %.2f with; attention has %.1f %% of the "
-             "time, and the ratio is %.2f", plain, with, 100 * share, seen);
+    snprintf(text, size, "layers over the whole: %.2f without, %.2f with; attention has %.1f %% of "
+             "the time, and the ratio is %.2f", plain, with, 100 * share, seen);
     return fabs(plain - 1) < 0.1 && fabs(with - 1) < 0.1 && share > 0 &&
            fabs(seen * (1 - share) - 1) < 0.1;
 }

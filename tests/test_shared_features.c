@@ -63,8 +63,8 @@ static void test_arms_share_one_file(void **state)
     assert_int_equal(count_files(folder, path), before);
 }
 
-/* What is read decides: with other numbers in the file the run ends elsewhere. A damaged file is made
- * anew. */
+/* What is read decides: with other numbers in the file the run ends elsewhere. A damaged file is
+ * made anew. */
 static void test_the_file_is_what_is_learned_from(void **state)
 {
     struct bed *bed = *state;

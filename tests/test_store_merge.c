@@ -226,8 +226,8 @@ static void there_and_back(void **state)
         assert_null(strstr(text, "\"pid\""));
         assert_null(strstr(text, "\"host\""));
         file_put(beside(b, "lines", lines), text, strlen(text));
-        assert_int_equal(store_open(&again, beside(b, predictions ? "with" : "without", path), true),
-                         OK);
+        assert_int_equal(store_open(&again, beside(b, predictions ? "with" : "without", path),
+                                    true), OK);
         if (store_import(again, lines, &report) != OK)
             fail_msg("%s", fail_text());
         assert_int_equal(report.added, b->grid.count);

@@ -73,7 +73,8 @@ static void test_a_weights_file_as_source(void **state)
 {
     static const char text[] = "name: arms\nmodels: [resnet20]\nattention: [none, cbam]\n"
                                "seeds: 1\nimpls: [%s]\nsource:\n  weights: %s\ntarget:\n"
-                               "  data: [b]\n  epochs: 1\ntransfer:\n  - arm: scratch\n  - arm: finetune\n";
+                               "  data: [b]\n  epochs: 1\ntransfer:\n  - arm: scratch\n"
+                               "  - arm: finetune\n";
     static const char *const content[] = {"one", "one", "two"};
     struct bed *bed = *state;
     struct study *study = calloc(1, sizeof *study);

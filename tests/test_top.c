@@ -3,7 +3,6 @@
 #include "bench/net/optimizer.h"
 #include "bench/study/study.h"
 #include "bench/transfer/arm.h"
-#include "bench/transfer/schedule.h"
 #include "bench/transfer/source.h"
 #include "tests/network.h"
 #include "tests/support.h"
@@ -160,17 +159,10 @@ static void make_source(struct bed *bed, struct train_settings *s)
 static int movable(int k, const char *path, const char *globs[RESNET20_STAGES + 2])
 {
     static const char *const all[] = {"linear.*", "layer3.*", "layer2.*", "layer1.*"};
-    struct safetensors file;
-    int count = 0;
     for (int i = 0; i <= k; i++)
         globs[i] = all[i];
     globs[k + 1] = NULL;
-    support_ok(safetensors_open(&file, path));
-    for (size_t i = 0; i < file.count; i++)
-        for (int g = 0; globs[g]; g++)
-            count += fnmatch(globs[g], file.tensors[i].name, 0) == 0;
-    safetensors_close(&file);
-    return count;
+    return support_count_matching(path, globs);
 }
 
 /* On every implementation all tensors of the last K stages and the head move, running statistics
@@ -195,37 +187,6 @@ static void test_the_last_stages_and_the_head_move(void **state)
 
 /* ---- cached features ---- */
 
-/* The steps of a run by hand, over images instead of cached features. */
-static void train_uncached(struct session *session, const struct train_settings *s)
-{
-    const struct image_list *list = &session->split.list[PART_TRAIN];
-    struct loader_config config = {.batch = s->batch, .order = ORDER_SHUFFLED, .seed = s->seed,
-                                   .h = TINY_SIDE, .w = TINY_SIDE, .channels = 3,
-                                   .norm = &session->norm};
-    struct batch_source source;
-    struct program *program;
-    support_ok(arm_apply(session->net->params, s->transfer));
-    support_ok(params_prepare_training(session->net->params));
-    support_ok(source_open(&source, session, list, &config, NULL, 0, 0));
-    const struct program_request request = {.impl = session->impl, .ctx = session->ctx,
-                                            .net = session->lowered, .batch = s->batch,
-                                            .train = true, .loss = true};
-    support_ok(program_compile(&program, &request));
-    for (int step = 0, per_epoch = list->n / s->batch; step < s->steps; step++) {
-        struct rate rate = schedule_rate(s, step, s->steps, per_epoch);
-        const struct sgd sgd = {.lr = rate.lr, .momentum = rate.momentum,
-                                .weight_decay = s->weight_decay, .nesterov = s->nesterov};
-        if (step % per_epoch == 0)
-            source_start(&source, step / per_epoch);
-        support_ok(source_fill(&source, step % per_epoch, program));
-        support_ok(program_forward(program));
-        support_ok(program_backward(program));
-        sgd_step(session->net->params, &sgd);
-    }
-    program_free(program);
-    source_close(&source);
-}
-
 static void test_caching_changes_no_result(void **state)
 {
     struct bed *bed = *state;
@@ -240,7 +201,7 @@ static void test_caching_changes_no_result(void **state)
         s.transfer = top(k);
         support_free(support_train(&s, bed_path(bed, "cached")));
         support_open(&session, &s, s.init, NULL);
-        train_uncached(&session, &s);
+        support_train_by_hand(&session, &s);
         support_ok(session_save(&session, bed_path(bed, "uncached")));
         session_close(&session);
         assert_true(support_difference(s.init, bed_path(bed, "cached")) > 1e-3);

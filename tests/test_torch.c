@@ -11,8 +11,8 @@ static void finish(struct torch_fixture *f, const struct way *way, const char *w
                    const char *text)
 {
     print_message("%s, %s: worst logits %.1e, gradients %.1e (median %.1e), statistics %.1e, "
-                  "losses %.1e\n", way->name, what, f->worst[0], f->worst[1], f->median, f->worst[2],
-                  f->worst[3]);
+                  "losses %.1e\n", way->name, what, f->worst[0], f->worst[1], f->median,
+                  f->worst[2], f->worst[3]);
     if (!good)
         fail_msg("%s", text);
     torch_close(f);

@@ -57,7 +57,8 @@ static void check_version(struct fused_case *f)
     fused_case_forward(f, FUSED_OTHER_POISON);
 }
 
-static void check_shape(const char *kind, const char *shape, const char *form, const char *algorithm)
+static void check_shape(const char *kind, const char *shape, const char *form,
+                        const char *algorithm)
 {
     char text[128];
     snprintf(text, sizeof text, "%s %s %s%s", kind, shape, algorithm, form);

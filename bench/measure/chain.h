@@ -1,6 +1,6 @@
 /* Timing of a chain: calls that follow each other (the layers of a network), each timed where it
- * stands, so that it finds caches, weights and branch predictors as the chain leaves them. The chain
- * as one call takes its turn as well. Knows neither layers nor networks. */
+ * stands, so that it finds caches, weights and branch predictors as the chain leaves them. The
+ * chain as one call takes its turn as well. Knows neither layers nor networks. */
 #ifndef BENCH_MEASURE_CHAIN_H
 #define BENCH_MEASURE_CHAIN_H
 
@@ -17,9 +17,9 @@ struct chain {
 };
 
 /* Runs rounds of `links[count]` in order, each timed apart, and of `whole`, which does the same in
- * one call; which of the two comes first alternates. As many rounds as settings->samples, fewer when
- * the links took settings->seconds, but at least settings->least. Both are run once before. To be
- * freed by chain_free() in every case. */
+ * one call; which of the two comes first alternates. As many rounds as settings->samples, fewer
+ * when the links took settings->seconds, but at least settings->least. Both are run once before. To
+ * be freed by chain_free() in every case. */
 enum status chain_time(const struct sample_target *links, int count,
                        const struct sample_target *whole, const struct sample_settings *settings,
                        struct chain *chain);

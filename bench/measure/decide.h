@@ -12,8 +12,9 @@
 
 enum { DECIDE_ROUNDS = 7 };
 
-/* For algorithms->decide. Fills algorithm, ms and error: medians of DECIDE_ROUNDS calls (in training:
- * forward and the gradients asked for). An algorithm that cannot be planned is no candidate. */
+/* For algorithms->decide. Fills algorithm, ms and error: medians of DECIDE_ROUNDS calls (in
+ * training: forward and the gradients asked for). An algorithm that cannot be planned is no
+ * candidate. */
 enum status decide_algorithm(const struct impl *impl, struct impl_ctx *ctx,
                              const struct op_desc *desc, struct decision *decision);
 

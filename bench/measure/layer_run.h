@@ -77,9 +77,9 @@ bool layer_run_output(const struct layer_run *run, int i, struct layer_output *o
 /* Whether a forward pass takes statistics of the batch and writes running_*. */
 bool layer_takes_statistics(const struct op_desc *desc);
 
-/* Multiply-accumulates, floating-point operations (op_flops) and least bytes moved of the pass: of a
- * backward pass, one product for each gradient, every gradient written and everything that it needs
- * read once. */
+/* Multiply-accumulates, floating-point operations (op_flops) and least bytes moved of the pass: of
+ * a backward pass, one product for each gradient, every gradient written and everything that it
+ * needs read once. */
 double layer_pass_macs(const struct op_desc *desc, enum layer_pass pass);
 double layer_pass_flops(const struct op_desc *desc, enum layer_pass pass);
 double layer_pass_bytes(const struct op_desc *desc, enum layer_pass pass);

@@ -13,7 +13,7 @@ struct peak {
     int threads;
     const char *isa;             /* of the loops: "baseline", "avx2", "avx512" */
     double gflops;               /* 10^9 operations a second, a multiply-add counts as two */
-    double memory_gbs;           /* 10^9 bytes a second, reading memory far larger than the caches */
+    double memory_gbs;           /* 10^9 bytes a second, reading far more than the caches hold */
     double cache_gbs;            /* the same, reading what fits the last cache together */
     size_t memory_bytes, cache_bytes; /* that were read each time */
 };

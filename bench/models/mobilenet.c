@@ -1,5 +1,5 @@
-/* MobileNet (Howard et al. 2017): a 3x3 convolution, 13 times a depthwise 3x3 and a pointwise 1x1, each
- * with batch normalisation and ReLU. Names as in the widely used PyTorch port: model.0.{0,1},
+/* MobileNet (Howard et al. 2017): a 3x3 convolution, 13 times a depthwise 3x3 and a pointwise 1x1,
+ * each with batch normalisation and ReLU. Names as in the widely used PyTorch port: model.0.{0,1},
  * model.N.{0,1,3,4}, fc. alpha narrows all channels, truncated, as published (model_width() then
  * does nothing more unless width is given too). Attention stands after each of the 26 ReLUs of the
  * 13 blocks, under model.N.cbam1 (depthwise) and model.N.cbam2: our choice, for the paper does not

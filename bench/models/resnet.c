@@ -1,7 +1,8 @@
 /* ResNet-18/34/50/101/152 (He et al. 2016), ResNeXt-50/101 32x4d (Xie et al. 2017) and
- * WideResNet-18 (stages widened, the stem not: Woo et al. 2018, table 4) in torchvision's layout and
- * names, v1.5 unless v1. A ResNeXt narrowed by width keeps the width of a group and has fewer groups.
- * Attention stands in every block after the last BN and before the addition (Woo et al. 2018). */
+ * WideResNet-18 (stages widened, the stem not: Woo et al. 2018, table 4) in torchvision's layout
+ * and names, v1.5 unless v1. A ResNeXt narrowed by width keeps the width of a group and has fewer
+ * groups. Attention stands in every block after the last BN and before the addition (Woo et al.
+ * 2018). */
 #include "bench/models/builders.h"
 
 #include <math.h>

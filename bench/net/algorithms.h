@@ -53,8 +53,8 @@ enum status algorithms_write(const struct algorithms *algorithms, const char *pa
 /* "direct", "winograd2", "winograd4". */
 const char *algorithm_name(enum conv_algorithm algorithm);
 
-/* "direct", "winograd", or "auto-" and a digest of all decisions in hexadecimal (of what was decided,
- * not of the figures or the order): for keys and result rows. */
+/* "direct", "winograd", or "auto-" and a digest of all decisions in hexadecimal (of what was
+ * decided, not of the figures or the order): for keys and result rows. */
 enum { ALGORITHM_NAME = 32 };
 void algorithms_name(const struct algorithms *algorithms, char name[ALGORITHM_NAME]);
 

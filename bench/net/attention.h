@@ -31,8 +31,8 @@ struct attention_spec {
 };
 
 /* "none", "cbam", "cbam-article", "se", "cbam-channel", "cbam-spatial", "cbam-parallel",
- * "cbam-spatial-first", "cbam-light", "control", with options ":key=value". ERR_USAGE names what is not
- * understood and lists what is. */
+ * "cbam-spatial-first", "cbam-light", "control", with options ":key=value". ERR_USAGE names what is
+ * not understood and lists what is. */
 enum status attention_parse(const char *text, struct attention_spec *spec);
 
 /* True for "none". */

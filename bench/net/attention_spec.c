@@ -222,8 +222,8 @@ enum status attention_parse(const char *text, struct attention_spec *spec)
             form = i;
     if (form < 0)
         return fail(ERR_USAGE, "--attention '%s': known are none, cbam, cbam-article, se, "
-                    "cbam-channel, cbam-spatial, cbam-parallel, cbam-spatial-first, cbam-light, control",
-                    text);
+                    "cbam-channel, cbam-spatial, cbam-parallel, cbam-spatial-first, cbam-light, "
+                    "control", text);
     *spec = forms[form].spec;
     strcpy(spec->text, text);
     for (char *option; (option = strtok_r(NULL, ":", &rest));)

@@ -111,7 +111,8 @@ struct tensor net_shape(const struct net *net, int node)
     return net->nodes[node].desc.dst;
 }
 
-/* Parameter `like` of a node: an existing one of that name when it may be shared, else a new one. */
+/* Parameter `like` of a node: an existing one of that name when it may be shared, else a new
+ * one. */
 static struct net_param *obtain_param(struct net *net, const struct net_param *like, bool shared)
 {
     struct net_param *found = shared ? params_find(net->params, like->name) : NULL;

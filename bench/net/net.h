@@ -67,7 +67,8 @@ void net_free(struct net *net);
 void net_push(struct net *net, const char *scope);
 void net_pop(struct net *net);
 
-/* Begins the next stage: what is added from now on belongs to it. `name`: its layers, for people. */
+/* Begins the next stage: what is added from now on belongs to it. `name`: its layers, for
+ * people. */
 void net_stage(struct net *net, int blocks, const char *name, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -67,8 +67,8 @@ void params_clear_velocity(struct params *params);
 /* FNV-1a hash over the names and bytes of all values: equal hashes, equal networks. */
 uint64_t params_hash(const struct params *params);
 
-/* Gives the memory of a value back when whoever needs it has a copy of its own: from then on it must
- * not be read, so neither saved nor hashed nor compiled again (CHECK). Its address stays. */
+/* Gives the memory of a value back when whoever needs it has a copy of its own: from then on it
+ * must not be read, so neither saved nor hashed nor compiled again (CHECK). Its address stays. */
 void params_drop(struct net_param *param);
 
 /* Draws every value anew. An element depends on (seed, parameter's name, index) alone, so adding

@@ -120,8 +120,8 @@ bool safetensors_size(const struct safetensors_tensor *tensor, size_t *count, si
 /* Whether a name is not empty and free of control characters (C0, DEL, C1 in UTF-8). */
 bool safetensors_name_ok(const char *name);
 
-/* `text` shortened to `size` (between two characters), with every control character replaced by '?',
- * for messages. */
+/* `text` shortened to `size` (between two characters), with every control character replaced by
+ * '?', for messages. */
 void safetensors_printable(const char *text, char *out, size_t size);
 
 #endif

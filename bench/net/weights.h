@@ -26,7 +26,8 @@ struct weights_names {
 };
 
 /* The spelling under which most names of the network are in the file; of equals, that with the
- * fewest words in front. ERR_FORMAT when old and new spelling are mixed: such a file is not read at all. */
+ * fewest words in front. ERR_FORMAT when old and new spelling are mixed: such a file is not read at
+ * all. */
 enum status weights_names_find(const struct params *params, const struct safetensors *file,
                                struct weights_names *names);
 

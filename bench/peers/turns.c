@@ -1,6 +1,6 @@
 /* This program's side of a comparison with others: one network, which takes a turn whenever a line
- * on standard input asks for one and sleeps in between. Not part of the program: `make peers` builds
- * it, peers.py runs it. Knows nothing of the other sides.
+ * on standard input asks for one and sleeps in between. Not part of the program: `make peers`
+ * builds it, peers.py runs it. Knows nothing of the other sides.
  *
  * On standard output, one line of JSON each: first what is ready to run, then for every line "N" of
  * the input the milliseconds of N calls. */
@@ -46,8 +46,10 @@ static const struct argp_option keys[] = {
     {"impl", 'i', "NAME", 0, "implementation", 0},
     {"algorithm", 'c', ALGORITHM_VALUES, 0, ALGORITHM_HELP, 0},
     {"threads", 't', "N", 0, "threads", 0},
-    {"pixels", 'p', "FILE.npy", 0, "the batch, float32 N,C,H,W; labels are 37 i + 11 modulo classes", 0},
-    {"logits", 'l', "FILE.npy", 0, "where to write the logits of that batch before anything else", 0},
+    {"pixels", 'p', "FILE.npy", 0, "the batch, float32 N,C,H,W; labels are 37 i + 11 modulo "
+     "classes", 0},
+    {"logits", 'l', "FILE.npy", 0, "where to write the logits of that batch before anything "
+     "else", 0},
     {"after", 'u', "FILE", 0, "train, and write the weights after the first update here", 0},
     {"data", 'd', "SPEC", 0, "train with the batches of this data set; a call is an epoch", 0},
     {"batch", 'b', "N", 0, "images of a batch of that", 0},

@@ -26,11 +26,11 @@ const char *accuracy_title(void);
 enum status accuracy_train(const char *impl, int threads, struct accuracy_curve *curve);
 
 /* How far two runs of one implementation may lie apart. Rounding (other instruction sets, another
- * order of summation) grows about threefold a step at first: the bound on the relative difference of
- * a loss is 1e-6 at step 1, grows fourfold a step and stays at 3 %. Measured between SSE4, AVX2 and
- * AVX-512 kernels and one or two threads: at most a fifth of that at the first five steps, a third
- * later. The final loss may differ by 5 % (measured: 1.2 %), the accuracy by three of the test
- * images (measured: one). */
+ * order of summation) grows about threefold a step at first: the bound on the relative difference
+ * of a loss is 1e-6 at step 1, grows fourfold a step and stays at 3 %. Measured between SSE4, AVX2
+ * and AVX-512 kernels and one or two threads: at most a fifth of that at the first five steps, a
+ * third later. The final loss may differ by 5 % (measured: 1.2 %), the accuracy by three of the
+ * test images (measured: one). */
 double accuracy_bound(int step);
 
 /* Whether `head` stays within the bounds around `base`; if not, the reason. `worst` is the largest

@@ -1,5 +1,6 @@
 /* The committed baselines: instruction counts with the key of what made them, and the curves of the
- * training run. Files of JSON, one case a line, so that a change shows in review. Measures nothing. */
+ * training run. Files of JSON, one case a line, so that a change shows in review. Measures
+ * nothing. */
 #ifndef BENCH_REGRESS_BASELINE_H
 #define BENCH_REGRESS_BASELINE_H
 

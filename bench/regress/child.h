@@ -2,8 +2,8 @@
  * Both sides of a comparison answer it, each by its own build, so what is said here is a protocol:
  * raise CHILD_PROTOCOL when an answer changes its meaning. Knows nothing of the other side.
  *
- * Answers about a case have "state": "ok", "failed" (with "reason") or "absent" (this build does not
- * know the case or does not offer it; with "reason"). */
+ * Answers about a case have "state": "ok", "failed" (with "reason") or "absent" (this build does
+ * not know the case or does not offer it; with "reason"). */
 #ifndef BENCH_REGRESS_CHILD_H
 #define BENCH_REGRESS_CHILD_H
 

@@ -55,8 +55,8 @@ enum regress_state judge_pairs(const struct ratio *ratio, double threshold, bool
 
 /* ---- instruction counts ---- */
 
-/* Share by which a count may rise: 1 % where all code is ours, 2 % where a library runs, or what was
- * allowed if that is more. */
+/* Share by which a count may rise: 1 % where all code is ours, 2 % where a library runs, or what
+ * was allowed if that is more. */
 double judge_count_bound(const char *impl, double allowed);
 
 /* Share by which the geometric mean over all cases may rise: 0.5 %. */

@@ -27,7 +27,7 @@ struct regress_row {
     double p;           /* exact sign-flip p of the logarithms of the ratios; NaN without pairs */
     double bound;       /* share above which it regresses */
     double allowed;     /* share that --allow granted; NaN: none */
-    double difference;  /* relative difference between the results of base and head; NaN: not told */
+    double difference;  /* relative, between the results of base and head; NaN: not told */
     bool results_allowed; /* --allow-results granted that they differ */
     double accuracy;    /* of a training run: share of the test images; NaN else */
     int rounds;
@@ -50,7 +50,7 @@ struct regress_outcome {
     double seconds;
     int threads;
     /* counts */
-    double mean_ratio;    /* geometric, of the cases on both sides without an allowance; NaN: none */
+    double mean_ratio;    /* geometric, of the cases on both sides with no allowance; NaN: none */
 };
 
 /* Everything NaN or empty. */

@@ -10,8 +10,8 @@
 
 enum { BASE, HEAD, AGAIN, PLACES };
 
-/* Another size of the environment for every process: it moves the stack, and with it what depends on
- * addresses (Mytkowicz et al., ASPLOS 2009). */
+/* Another size of the environment for every process: it moves the stack, and with it what depends
+ * on addresses (Mytkowicz et al., ASPLOS 2009). */
 static int draw_padding(const struct pair_work *work, int index, int place)
 {
     uint64_t purpose = random_mix(random_name("regress/padding"), (uint64_t)index);

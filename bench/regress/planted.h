@@ -22,7 +22,8 @@ enum status planted_share(const char *name, double *share);
 enum status planted_run(void *planted);
 
 /* The control: a fixed loop over 16 KiB, products and sums in single precision; about 20
- * microseconds. Both sides of a pair run that of one and the same build. The context is not used. */
+ * microseconds. Both sides of a pair run that of one and the same build. The context is not
+ * used. */
 enum status control_run(void *context);
 
 /* Keeps a processor busy in random bursts of 0.1 to 1.5 s with pauses as long, until it is killed

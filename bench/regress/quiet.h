@@ -20,8 +20,8 @@ enum status quiet_take(const struct sample_target *target, int repeats, int thre
                        struct quiet_sample *sample);
 
 /* Keeps the calling thread on one of the processors that it may run on, the index-th modulo their
- * number: where virtual processors differ in speed (another guest beside one of them), both sides of
- * a pair must share one. Does nothing where the system refuses it. */
+ * number: where virtual processors differ in speed (another guest beside one of them), both sides
+ * of a pair must share one. Does nothing where the system refuses it. */
 void quiet_pin(int index);
 
 #endif

@@ -38,7 +38,7 @@ struct regress_settings {
     int allow_count, allow_results_count;
     bool strict;
     bool talk;                /* show progress on stderr */
-    const char *planted;      /* of the self-test: a value of PLANTED_VARIABLE for head, else NULL */
+    const char *planted;      /* of the self-test: value of PLANTED_VARIABLE for head, else NULL */
     bool selftest;
 };
 

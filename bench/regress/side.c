@@ -107,7 +107,8 @@ enum status side_check(const struct regress_side *side, const struct regress_tar
     TRY(status);
     answer->state = side_answer_state(json, answer->reason, sizeof answer->reason);
     answer->error = side_answer_number(json, "error");
-    side_answer_keep(answer->how, sizeof answer->how, json_string_value(json_object_get(json, "how")));
+    side_answer_keep(answer->how, sizeof answer->how,
+                     json_string_value(json_object_get(json, "how")));
     if (answer->state == SIDE_OK &&
         sketch_from_json(json_object_get(json, "results"), &answer->results) != OK) {
         answer->state = SIDE_FAILED;

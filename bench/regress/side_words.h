@@ -24,8 +24,8 @@ void side_words_sampling(struct side_words *words, const struct side_settings *s
 /* How a process ended that gave no answer, as a reason. */
 void side_explain(const struct launch_result *result, char *reason, size_t size);
 
-/* What an answer says of itself; the reason only when it is not SIDE_OK. NULL has failed, and leaves
- * the reason as it was. */
+/* What an answer says of itself; the reason only when it is not SIDE_OK. NULL has failed, and
+ * leaves the reason as it was. */
 enum side_state side_answer_state(const json_t *answer, char *reason, size_t size);
 
 /* NaN when the member is no number. */

@@ -41,9 +41,9 @@ static json_t *context(const struct regress_outcome *outcome, bool head)
     return json_pack("{s:s, s:s, s:s, s:i, s:i, s:b, s:o, s:[f], s:s, s:i, s:s}", "date", date,
                      "host_name", host, "executable", "cbam-bench", "num_cpus",
                      machine.processors, "mhz_per_cpu", 0, "cpu_scaling_enabled",
-                     machine.governor[0] != '\0', "caches", caches(&machine), "load_avg", fmax(load[0], 0),
-                     "library_build_type", "release", "json_schema_version", 1, "commit",
-                     commit ? commit : "");
+                     machine.governor[0] != '\0', "caches", caches(&machine), "load_avg",
+                     fmax(load[0], 0), "library_build_type", "release", "json_schema_version", 1,
+                     "commit", commit ? commit : "");
 }
 
 static json_t *entry(const struct regress_outcome *outcome, const struct regress_row *row,

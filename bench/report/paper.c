@@ -138,13 +138,14 @@ static enum status add_row(struct table *table, const struct study_data *data,
 
 static void put_notes(struct table *table, bool ablation)
 {
-    table_note(table, "Published: Woo et al., ECCV 2018, ImageNet-1K, single crop, one run each; other "
-               "data and other sizes than those of this study, so that only signs compare.");
+    table_note(table, "Published: Woo et al., ECCV 2018, ImageNet-1K, single crop, one run each; "
+               "other data and other sizes than those of this study, so that only signs compare.");
     table_note(table, "MACs: convolutions and linear layers of one image, both passes of the MLP; "
                "strides as in the paper (v1). Mean ± sample standard deviation over the seeds.");
     if (ablation)
-        table_note(table, "Ablations: the paper's are on ResNet-50. Table 1 prints other parameters "
-                   "and operations than tables 2 and 4 do for the same networks: those are shown.");
+        table_note(table, "Ablations: the paper's are on ResNet-50. Table 1 prints other "
+                   "parameters and operations than tables 2 and 4 do for the same networks: those "
+                   "are shown.");
 }
 
 static enum status fill(struct table *table, const struct study_data *data)

@@ -5,8 +5,8 @@
 
 #include "bench/report/table.h"
 
-/* Writes STUDY/paper.csv and .json beside the store and prints the table to `out`. ERR_USAGE when the
- * store has no study of that name. */
+/* Writes STUDY/paper.csv and .json beside the store and prints the table to `out`. ERR_USAGE when
+ * the store has no study of that name. */
 enum status paper_report(const char *study, const char *store_path, enum table_format format,
                          FILE *out);
 

@@ -366,7 +366,8 @@ bool plot_pareto(const struct plot_files *files, const struct study_data *data,
     (void)all;
     if (!points)
         return false;
-    fputs("# a block an arm: arm attention on_front ms mean_percent sd_percent network\n", files->out);
+    fputs("# a block an arm: arm attention on_front ms mean_percent sd_percent network\n",
+          files->out);
     for (int arm = 0; arm < data->arms.count; arm++) {
         int count = find_points(data, latency, arm, points);
         put_points(files->out, data, arm, points, count, range);

@@ -28,12 +28,13 @@ struct report {
 
 /* The tables that people are shown; the others are files only. */
 static const enum study_table shown[] = {STUDY_TABLE_COMPARISON, STUDY_TABLE_GENERAL,
-                                         STUDY_TABLE_COSTS, STUDY_TABLE_SEEDS, STUDY_TABLE_SOURCES, STUDY_TABLE_NETWORKS,
+                                         STUDY_TABLE_COSTS, STUDY_TABLE_SEEDS,
+                                         STUDY_TABLE_SOURCES, STUDY_TABLE_NETWORKS,
                                          STUDY_TABLE_AGREEMENT, STUDY_TABLE_LATENCY};
 enum { SHOWN = sizeof shown / sizeof shown[0] };
 
-/* A study with one entry on the axis that it compares has nothing to compare: it shows its runs. Nothing shows an empty
- * table. */
+/* A study with one entry on the axis that it compares has nothing to compare: it shows its runs.
+ * Nothing shows an empty table. */
 static bool is_shown(const struct report *r, int i, enum study_table *which)
 {
     *which = shown[i];

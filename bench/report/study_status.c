@@ -81,8 +81,8 @@ static void note_time(struct table *table, const struct study_data *data)
         table_note(table, "%d cells left; how long they take is not known before one is done.",
                    left);
     else
-        table_note(table, "%d cells left: about %.0f s of training one after the other, %.0f s with "
-                   "%d at once as now. By the mean of those that are done.", left, seconds,
+        table_note(table, "%d cells left: about %.0f s of training one after the other, %.0f s "
+                   "with %d at once as now. By the mean of those that are done.", left, seconds,
                    seconds / (running > 1 ? running : 1), running > 1 ? running : 1);
 }
 

@@ -98,9 +98,9 @@ enum status study_table_general(const struct study_tables_input *input, struct t
         TRY(study_put_made(table, input, cells, study_list_cells(data, c, cells)));
     }
     table_note(table, "Gap: train accuracy (a clean pass at the end) less test accuracy; a smaller "
-               "gap at equal test accuracy is less over-fitting. Shifted: accuracy on test images of "
-               "other data, looked at once. Each is corrected in families of its own; no verdict "
-               "follows from this table.");
+               "gap at equal test accuracy is less over-fitting. Shifted: accuracy on test images "
+               "of other data, looked at once. Each is corrected in families of its own; no "
+               "verdict follows from this table.");
     return OK;
 }
 

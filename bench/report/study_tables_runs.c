@@ -195,10 +195,11 @@ enum status study_table_networks(const struct study_tables_input *input, struct 
         put_network(table, data, cells, count);
         TRY(study_put_made(table, input, cells, count));
     }
-    table_note(table, "MACs of one image: convolutions and linear layers, attention included. attention: whether its "
-               "parameters train or are fixed in this arm. fresh: tensors that the weights file "
-               "lacks (a new head, inserted attention). before: test accuracy before the first "
-               "update, where the head was kept. Training time is the mean over seeds, with other cells running beside.");
+    table_note(table, "MACs of one image: convolutions and linear layers, attention included. "
+               "attention: whether its parameters train or are fixed in this arm. fresh: tensors "
+               "that the weights file lacks (a new head, inserted attention). before: test "
+               "accuracy before the first update, where the head was kept. Training time is the "
+               "mean over seeds, with other cells running beside.");
     return OK;
 }
 

@@ -27,8 +27,8 @@ enum table_format { TABLE_TEXT, TABLE_JSON, TABLE_CSV, TABLE_MD, TABLE_LATEX };
 /* The value of --format: "text", "json", "csv", "md" or "latex"; ERR_USAGE lists them. */
 enum status table_format_parse(const char *text, enum table_format *format);
 
-/* Who sees a column: text, Markdown and LaTeX are for people, CSV and JSON for machines. A value such as
- * "85.1 ± 0.9" is for people; its parts are columns of their own, for machines. */
+/* Who sees a column: text, Markdown and LaTeX are for people, CSV and JSON for machines. A value
+ * such as "85.1 ± 0.9" is for people; its parts are columns of their own, for machines. */
 enum table_audience { TABLE_ALL, TABLE_PEOPLE, TABLE_MACHINES };
 
 struct table_column {
@@ -89,9 +89,10 @@ int table_rows(const struct table *table);
 
 /* Writes the table. TEXT: title, aligned columns, notes. MD: the same as a Markdown table without
  * the title. LATEX: a table environment with booktabs' rules, the notes below it, and as a comment
- * behind each row the command that repeats it. CSV: a header row, RFC 4180 quoting, lines end with \n, empty for missing. JSON: an
- * object with "table", "title", "units", "rows" (an array of objects), "notes" and the metas.
- * Never writes NaN or infinity. ERR_IO when the stream reports a failure. */
+ * behind each row the command that repeats it. CSV: a header row, RFC 4180 quoting, lines end with
+ * \n, empty for missing. JSON: an object with "table", "title", "units", "rows" (an array of
+ * objects), "notes" and the metas. Never writes NaN or infinity. ERR_IO when the stream reports a
+ * failure. */
 enum status table_write(const struct table *table, enum table_format format, FILE *out);
 
 /* The rows alone as a JSON array; a new reference; NULL when there is no memory. */

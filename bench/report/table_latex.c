@@ -90,8 +90,8 @@ void table_write_latex(const struct table *table, FILE *out)
     fputs("% needs \\usepackage{booktabs} and \\usepackage{graphicx}\n"
           "\\begin{table}\n\\centering\n\\caption{", out);
     put_escaped(table->title, out);
-    fprintf(out, "}\n\\label{tab:%s}\n\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width"
-            "\\fi}{!}{%%\n\\begin{tabular}{", table->name);
+    fprintf(out, "}\n\\label{tab:%s}\n\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else"
+            "\\width\\fi}{!}{%%\n\\begin{tabular}{", table->name);
     for (int c = 0; c < table->column_count; c++)
         if (table_for_people(table, c))
             fputc(table_is_numeric(table, c) ? 'r' : 'l', out);

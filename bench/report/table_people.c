@@ -122,8 +122,8 @@ static void text_row(const struct table *table, int row, const int *widths, int 
         if (widths[c] == 0)
             continue;
         bool right = table_is_numeric(table, c);
-        put_padded(table_people_text(table, row, c, buffer), c == last && !right ? 0 : widths[c], right,
-                   out);
+        put_padded(table_people_text(table, row, c, buffer), c == last && !right ? 0 : widths[c],
+                   right, out);
         fputs(c == last ? "\n" : "  ", out);
     }
 }

@@ -28,8 +28,8 @@ struct cell {
 
 /* Fills key and identity from role, source and settings. data_key says what the data are
  * (dataset_key()): it takes the place of settings.data, as the source's key, or a weights file's
- * hash, takes the place of a path; shifted_key that of settings.shifted (NULL: there is none). Every
- * setting enters, in an order that is no part of it. */
+ * hash, takes the place of a path; shifted_key that of settings.shifted (NULL: there is none).
+ * Every setting enters, in an order that is no part of it. */
 enum status cell_identify(struct cell *cell, const char *data_key, const char *shifted_key);
 
 /* The 32 hex digits of a text: two 64-bit FNV-1a hashes with different starts. */

@@ -13,7 +13,8 @@ void claims_default(struct study_claims *claims);
 enum status claims_parse_axis(const char *text, enum study_axis *axis);
 const char *claims_axis_name(enum study_axis axis);
 
-/* ERR_FORMAT when the families of a study, read whole, name an entry that the study does not have. */
+/* ERR_FORMAT when the families of a study, read whole, name an entry that the study does not
+ * have. */
 enum status claims_check(const struct study *study);
 
 /* Entries of the axes at which a comparison stands. */

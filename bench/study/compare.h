@@ -47,7 +47,7 @@ struct paired {
 
 struct comparison {
     struct grid_place place, base; /* of the two sides; seed is 0 */
-    int family, family_size;       /* index into the study's families, -1: exploratory; comparisons */
+    int family, family_size;       /* index into the study's families, -1: exploratory; its size */
     struct paired outcome[OUTCOME_COUNT];
     struct stats_summary without_train, with_train;
     int diverged;                  /* runs, of both sides */

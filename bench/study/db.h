@@ -1,6 +1,6 @@
 /* SQLite with the project's rules: write-ahead log (on a network file system the rollback journal),
- * full sync, a wait of 10 s for a lock, writes inside BEGIN IMMEDIATE alone, every error as a status
- * whose line names the file. Knows no table. */
+ * full sync, a wait of 10 s for a lock, writes inside BEGIN IMMEDIATE alone, every error as a
+ * status whose line names the file. Knows no table. */
 #ifndef BENCH_STUDY_DB_H
 #define BENCH_STUDY_DB_H
 

@@ -12,7 +12,7 @@ struct scheduler_options {
                                   the end, after "--key" */
     int jobs;                  /* at once, at least 1 */
     int retries;               /* a cell that fails is tried again so often, after the others */
-    const bool *only;          /* cells of the grid to run, sources of theirs among them; NULL: all */
+    const bool *only;          /* cells of the grid to run, with sources of theirs; NULL: all */
     FILE *talk;                /* progress; NULL: silent */
     bool terminal;
 };

@@ -45,14 +45,14 @@ double stats_smallest_p(int n);
  * False, and NaNs, when n < STATS_INTERVAL_MIN. ERR_MEMORY is reported as false too. */
 bool stats_interval(const double *d, int n, double *low, double *high);
 
-/* 95 % percentile bootstrap interval of the mean (Efron 1979), an extra beside stats_interval(): too
- * narrow for few pairs. index[r*n + i] is the pair that resample r has at place i. Quantiles are
- * interpolated linearly, as NumPy does it. False, and NaNs, when n is 0; ERR_MEMORY too. */
+/* 95 % percentile bootstrap interval of the mean (Efron 1979), an extra beside stats_interval():
+ * too narrow for few pairs. index[r*n + i] is the pair that resample r has at place i. Quantiles
+ * are interpolated linearly, as NumPy does it. False, and NaNs, when n is 0; ERR_MEMORY too. */
 bool stats_bootstrap(const double *d, int n, const int *index, int resamples, double *low,
                      double *high);
 
-/* STATS_RESAMPLES resamples of n pairs from a fixed stream; allocated: free(); NULL when there is no
- * memory. */
+/* STATS_RESAMPLES resamples of n pairs from a fixed stream; allocated: free(); NULL when there is
+ * no memory. */
 int *stats_resamples(int n);
 
 /* Holm's step-down correction (1979) of m p values for the family-wise error. adjusted may be p. */

@@ -1,5 +1,5 @@
-/* Corrections for many comparisons, and what could have been shown under them: see stats.h. Knows no
- * study and no table. */
+/* Corrections for many comparisons, and what could have been shown under them: see stats.h. Knows
+ * no study and no table. */
 #include "bench/study/stats.h"
 #include "bench/study/stats_patterns.h"
 
@@ -40,8 +40,8 @@ void stats_holm(const double *p, int m, double *adjusted)
     free(order);
 }
 
-/* |t| of n pairs from u = sum^2 / sum of squares, which lies in [0, n]: t^2 = (n - 1) u / (n - u). No variance that could vanish is
- * divided by until the end. */
+/* |t| of n pairs from u = sum^2 / sum of squares, which lies in [0, n]: t^2 = (n - 1) u / (n - u).
+ * No variance that could vanish is divided by until the end. */
 static double t_from(double u, int pairs)
 {
     if (pairs - u <= STATS_TIE * pairs)

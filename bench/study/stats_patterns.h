@@ -1,6 +1,6 @@
-/* Sign patterns, shared by the files stats*.c alone. Pattern number k: bit i set means that the sign
- * of pair i is turned. A pattern and its opposite give the same |sum|, so the last pair keeps its
- * sign and 2^(n-1) patterns are visited. */
+/* Sign patterns, shared by the files stats*.c alone. Pattern number k: bit i set means that the
+ * sign of pair i is turned. A pattern and its opposite give the same |sum|, so the last pair keeps
+ * its sign and 2^(n-1) patterns are visited. */
 #ifndef BENCH_STUDY_STATS_PATTERNS_H
 #define BENCH_STUDY_STATS_PATTERNS_H
 

@@ -91,7 +91,8 @@ struct store_rows {
     struct store_row *rows;
 };
 
-/* What a study claims, as JSON (claims.h); "" when the store does not know it. Allocated: free(). */
+/* What a study claims, as JSON (claims.h); "" when the store does not know it. Allocated:
+ * free(). */
 enum status store_claims(struct store *store, const char *study, char **json_text);
 
 /* All cells of a study in its order; none when the store does not know it. */

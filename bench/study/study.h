@@ -19,8 +19,8 @@ struct study_list {
     char text[STUDY_LIST_MAX][STUDY_TEXT_MAX];
 };
 
-/* A family: comparisons that are corrected together. It holds those that stand, on every axis, at an
- * entry of the list; an empty list holds all. */
+/* A family: comparisons that are corrected together. It holds those that stand, on every axis, at
+ * an entry of the list; an empty list holds all. */
 struct study_family {
     char name[64];
     struct study_list models, attention, transfer, data;
@@ -57,11 +57,11 @@ struct study {
      * attention, seed, implementation and (arms) init and data: those are the axes. */
     bool has_source; /* false when all arms are `scratch` and the file has no source */
     struct train_settings source;
-    char source_weights[STUDY_TEXT_MAX]; /* a weights file takes the place of source trainings; or "" */
+    char source_weights[STUDY_TEXT_MAX]; /* a weights file instead of source trainings; or "" */
     char source_attention[STUDY_TEXT_MAX]; /* "same": as the target; else what every source has */
     int arm_count;
     struct train_settings arms[STUDY_LIST_MAX]; /* .transfer says which */
-    char arm_names[STUDY_LIST_MAX][64]; /* what the study calls them: by default train_settings_arm() */
+    char arm_names[STUDY_LIST_MAX][64]; /* as the study calls them: else train_settings_arm() */
 
     int threads; /* of a cell */
     int jobs;    /* cells at once; 0: processors / threads */

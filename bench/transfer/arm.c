@@ -42,8 +42,8 @@ enum status transfer_parse(const char *text, enum transfer_arm *arm)
             return OK;
         }
     return fail(ERR_USAGE, "--transfer '%s': known are scratch, frozen, frozen+attention, "
-                "finetune, "
-                "head+bn, lp-ft, gradual, frozen-random, top:K (K: how many of the network's last stages, from 1 on)", text);
+                "finetune, head+bn, lp-ft, gradual, frozen-random, top:K (K: how many of the "
+                "network's last stages, from 1 on)", text);
 }
 
 bool arm_needs_source(enum transfer_arm arm)

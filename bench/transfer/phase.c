@@ -14,8 +14,8 @@ static enum status make_probe(struct phases *phases, const struct train_settings
     int probe = s->probe_epochs > 0 ? s->probe_epochs : phases->epochs / 2;
     double lr = s->probe_lr > 0 ? s->probe_lr : s->lr;
     if (probe < 1 || probe >= phases->epochs)
-        return fail(ERR_USAGE, "--transfer lp-ft: %d of %d epochs for the head alone leave no epoch "
-                    "for one of its two phases", probe, phases->epochs);
+        return fail(ERR_USAGE, "--transfer lp-ft: %d of %d epochs for the head alone leave no "
+                    "epoch for one of its two phases", probe, phases->epochs);
     add(phases, (struct phase){.arm = ARM_FROZEN, .cached = true, .anew = true, .lr = lr});
     add(phases, (struct phase){.arm = ARM_FINETUNE, .first = probe, .anew = true, .lr = s->lr});
     return OK;

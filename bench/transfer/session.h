@@ -19,8 +19,8 @@ struct session {
     struct model_spec model;
     struct net *net;
     bool compose;              /* primitives only, no fused operations; set before opening a net */
-    bool drop_weights;         /* one inference program alone will read the weights: it may give back
-                                  what it packs (program.h); set before opening one */
+    bool drop_weights;         /* one inference program alone will read the weights: it may give
+                                  back what it packs (program.h); set before opening one */
     struct algorithms algorithms; /* of convolutions; set before programs are compiled */
     struct net *lowered;       /* as it is trained */
     struct net *inference;     /* as it is evaluated: more can be fused */
@@ -39,16 +39,16 @@ enum status session_open_algorithms(struct session *session,
 enum status session_open_data(struct session *session, const char *data, uint64_t seed);
 
 /* Builds the network, and its forms for the implementation (which must be open, else both forms
- * are composed of primitives): classes and input channels as given, input `size` x `size` (0: the model's
- * own size). */
+ * are composed of primitives): classes and input channels as given, input `size` x `size` (0: the
+ * model's own size). */
 enum status session_open_net(struct session *session, const char *model, const char *attention,
                              int classes, int size);
 
 /* As session_open_net, then the file's values, and fresh ones by scheme and seed where it has none,
- * strictly under `rules`: what the rules let the file lack (a new head, inserted attention) stays fresh.
- * The number of classes comes from the file unless rules->new_head (then `classes`); input size
- * (unless `size` is given), mean and deviation from its metadata, else torchvision's. The notes say
- * so, and what was done to the names, and that a head is new. */
+ * strictly under `rules`: what the rules let the file lack (a new head, inserted attention) stays
+ * fresh. The number of classes comes from the file unless rules->new_head (then `classes`); input
+ * size (unless `size` is given), mean and deviation from its metadata, else torchvision's. The
+ * notes say so, and what was done to the names, and that a head is new. */
 struct weights_request {
     const char *model, *attention, *weights;
     struct weights_rules rules;

@@ -17,8 +17,8 @@ static const struct setting_field fields[] = {
      PLACE(model)},
     {"attention", "SPEC", "attention in it: none, cbam, cbam:r=8, se, ...", SETTING_TEXT,
      PLACE(attention)},
-    {"init", "FILE", "weights to start from: random, or a weights file (here or under $CBAM_DATA)", SETTING_TEXT,
-     PLACE(init)},
+    {"init", "FILE", "weights to start from: random, or a weights file (here or under $CBAM_DATA)",
+     SETTING_TEXT, PLACE(init)},
     {"scheme", "NAME", "initialisation of a random network; the model's own by default",
      SETTING_TEXT, PLACE(scheme), .optional = true},
     {"transfer", "ARM", "what trains: scratch, frozen, frozen+attention, head+bn, top:K, finetune, "

@@ -26,8 +26,8 @@ struct setting_field {
     enum setting_kind kind;
     size_t offset, size; /* in struct train_settings; size of the field in bytes */
     double min, max;     /* of SETTING_INT and SETTING_REAL, both included */
-    const char *words[2]; /* of SETTING_SWITCH: for true, for false; of an optional text, [0]: what ""
-                             may be called */
+    const char *words[2]; /* of SETTING_SWITCH: for true, for false; of an optional text, [0]: what
+                             "" may be called */
     bool optional;       /* "", 0: not said, and left out of a command line */
     bool added;          /* optional, and younger than the first stores: left out of JSON too when
                             not said, so that it changes no key of a cell that does without */

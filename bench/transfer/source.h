@@ -1,5 +1,6 @@
 /* Where the batches of a training run come from: images through the loader, or features of the
- * fixed part of the network, computed once or, where that takes too much memory, for every batch. */
+ * fixed part of the network, computed once or, where that takes too much memory, for every
+ * batch. */
 #ifndef BENCH_TRANSFER_SOURCE_H
 #define BENCH_TRANSFER_SOURCE_H
 
@@ -29,7 +30,8 @@ void source_close(struct batch_source *source); /* a zeroed one is allowed */
 
 void source_start(struct batch_source *source, int epoch);
 
-/* Fills the program's inputs and labels with batch `batch`. Fails only as program_forward() does. */
+/* Fills the program's inputs and labels with batch `batch`. Fails only as program_forward()
+ * does. */
 enum status source_fill(const struct batch_source *source, int batch, struct program *program);
 
 #endif

@@ -94,7 +94,8 @@ static enum status open_network(struct run *run)
     struct weights_request request = {
         .model = s->model, .attention = s->attention, .weights = s->init,
         .rules = {run->io->allow_missing, run->io->allow_unexpected, !s->keep_head},
-        .classes = session->data.classes, .size = size, .scheme = s->scheme, .seed = stream_seed(s)};
+        .classes = session->data.classes, .size = size, .scheme = s->scheme,
+        .seed = stream_seed(s)};
     TRY(session_open_weights(session, &request));
     if (session->model.classes != session->data.classes) /* its own head was kept */
         return fail(ERR_USAGE, "--keep-head on: %s has %d classes, the data set %d", s->init,

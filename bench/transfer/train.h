@@ -61,7 +61,7 @@ struct train_settings {
     bool keep_head;          /* do not replace the head when the classes agree */
     uint64_t salt;           /* not 0: other random streams on the same split, for A/A studies */
     char shifted[256];       /* data whose test images are looked at once at the end; "" = none */
-    double backbone_rate;    /* rate of the backbone as a share of lr; 0: lr, as attention and head */
+    double backbone_rate;    /* of the backbone, as a share of lr; 0: lr, as attention and head */
     int probe_epochs;        /* lp-ft: of the epochs, those of the head alone; 0: half of them */
     double probe_lr;         /* lp-ft: their rate; 0: lr */
     int unfreeze_epochs;     /* gradual: epochs between two stages; 0: all alike */
@@ -111,7 +111,8 @@ struct train_io {
     const char *features;    /* folder where features of the fixed part are kept for other runs; it
                                 must exist. NULL: nowhere */
     const char *const *allow_missing, *const *allow_unexpected; /* globs, NULL-terminated */
-    /* algorithms.h: decides what an algorithm auto:FILE lacks; NULL: nothing is decided any more. */
+    /* algorithms.h: decides what an algorithm auto:FILE lacks; NULL: nothing is decided any
+     * more. */
     enum status (*decide)(const struct impl *impl, struct impl_ctx *ctx,
                           const struct op_desc *desc, struct decision *decision);
     FILE *talk;              /* notes and progress; NULL: silent */

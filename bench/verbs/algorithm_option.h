@@ -8,8 +8,8 @@
 #define ALGORITHM_VALUES "direct|winograd|auto[:FILE]"
 #define ALGORITHM_HELP \
     "of convolutions (direct). winograd: for all 3x3 windows of stride 1; auto: the fastest of " \
-    "those within 2e-5 of direct, decided by timing; with FILE (JSON), what stands there is used, " \
-    "and what is lacking decided and added"
+    "those within 2e-5 of direct, decided by timing; with FILE (JSON), what stands there is " \
+    "used, and what is lacking decided and added"
 
 struct algorithm_option {
     struct algorithms algorithms;

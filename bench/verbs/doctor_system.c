@@ -196,8 +196,8 @@ void doctor_environment(struct doctor *d)
                        "times slower as soon as anything else runs", wait);
     const char *spin = getenv("GOMP_SPINCOUNT");
     if (spin && (strncasecmp(spin, "inf", 3) == 0 || strtod(spin, NULL) > LONG_SPIN))
-        doctor_warn(d, "GOMP_SPINCOUNT=%.40s: threads spin so long before they sleep that they keep "
-                       "their cores from other work, and from each other", spin);
+        doctor_warn(d, "GOMP_SPINCOUNT=%.40s: threads spin so long before they sleep that they "
+                       "keep their cores from other work, and from each other", spin);
     if (getenv("OMP_PROC_BIND") || getenv("GOMP_CPU_AFFINITY"))
         doctor_warn(d, "threads are bound to cores (OMP_PROC_BIND or GOMP_CPU_AFFINITY): where "
                        "other work runs, a bound thread waits for its core");

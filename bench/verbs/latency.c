@@ -233,7 +233,8 @@ static enum status draw_plots(const struct latency_work *work)
     json_t *rows = table_rows_json(t->rows), *layers = table_rows_json(t->layers);
     const struct latency_plots_data data = {rows, layers, t->peaks};
     enum status status = rows && layers
-                             ? latency_plots(&data, work->settings->plots, &drawn, note, sizeof note)
+                             ? latency_plots(&data, work->settings->plots, &drawn, note,
+                                             sizeof note)
                              : fail(ERR_MEMORY, "no memory for the plots");
     json_decref(rows);
     json_decref(layers);

@@ -9,8 +9,8 @@
 
 /* Relative 2-norms that may lie between two implementations. Logits: rounding alone. Losses and
  * gradients of training pass through batch statistics and through decisions (the sign of a
- * pre-activation, the place of a maximum) that rounding can turn: in ResNet-50 with CBAM, batch 2 at
- * 224 pixels, moving every pixel by one part in 2^24 moves the gradients of one and the same
+ * pre-activation, the place of a maximum) that rounding can turn: in ResNet-50 with CBAM, batch 2
+ * at 224 pixels, moving every pixel by one part in 2^24 moves the gradients of one and the same
  * program by 4e-3; between composed and fused, and between composed on two libraries, lie 3e-3.
  * Winograd's algorithm rounds more. */
 static const struct {

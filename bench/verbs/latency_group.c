@@ -1,5 +1,5 @@
-/* One network in one shape, with all its attentions on all implementations: prepared, checked against
- * each other, timed in turns. See latency_work.h. */
+/* One network in one shape, with all its attentions on all implementations: prepared, checked
+ * against each other, timed in turns. See latency_work.h. */
 #include "bench/verbs/latency_work.h"
 
 #include <stdio.h>
@@ -22,8 +22,8 @@ struct group {
     struct slot *slots;
 };
 
-static struct slot *slot_of(const struct latency_work *work, const struct group *group, int attention,
-                            int impl)
+static struct slot *slot_of(const struct latency_work *work, const struct group *group,
+                            int attention, int impl)
 {
     return &group->slots[attention * work->settings->impl_count + impl];
 }
@@ -74,7 +74,8 @@ static enum status prepare_slot(struct latency_work *work, const struct group *g
 }
 
 /* One attention: prepares all implementations, and lets them judge each other. */
-static enum status prepare_network(struct latency_work *work, const struct group *group, int attention)
+static enum status prepare_network(struct latency_work *work, const struct group *group,
+                                   int attention)
 {
     const struct latency_settings *s = work->settings;
     struct latency_answer *answers[OPTION_IMPLS];

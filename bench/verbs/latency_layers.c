@@ -319,10 +319,10 @@ enum status latency_layers_add(struct latency_tables *tables, const struct laten
 
 void latency_layers_notes(struct latency_tables *tables)
 {
-    table_note(tables->kinds, "each layer is timed where it stands in the network, with weights and "
-               "caches as it finds them there; \"as one call\" is the same network without looking "
-               "at its layers.");
-    table_note(tables->kinds, "bound: the least time for these operations at the machine's peak, or "
-               "for these bytes from memory. Maps that stay in a cache come from there: such a "
+    table_note(tables->kinds, "each layer is timed where it stands in the network, with weights "
+               "and caches as it finds them there; \"as one call\" is the same network without "
+               "looking at its layers.");
+    table_note(tables->kinds, "bound: the least time for these operations at the machine's peak, "
+               "or for these bytes from memory. Maps that stay in a cache come from there: such a "
                "layer may need less.");
 }

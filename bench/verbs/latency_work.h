@@ -186,8 +186,8 @@ struct latency_work {
     json_t *left_out;                   /* what is not in the tables, and why */
 };
 
-/* Prepares, checks and times a model in one shape, with every attention on every implementation, and
- * adds the rows. What cannot be timed is left out, with the reason. */
+/* Prepares, checks and times a model in one shape, with every attention on every implementation,
+ * and adds the rows. What cannot be timed is left out, with the reason. */
 enum status latency_group_run(struct latency_work *work, const char *model,
                               const struct latency_shape *shape);
 

@@ -359,8 +359,8 @@ static enum status run_threads(struct layers_work *work, int threads)
     if (status == OK && !work->settings->check_only)
         status = peak_measure(&work->peak);
     if (status == OK && !work->settings->check_only)
-        table_note(work->table, "this machine at most, measured with %d threads: %.0f GFLOP/s (%s), "
-                   "%.1f GB/s from memory, %.0f GB/s from the last cache", threads,
+        table_note(work->table, "this machine at most, measured with %d threads: %.0f GFLOP/s "
+                   "(%s), %.1f GB/s from memory, %.0f GB/s from the last cache", threads,
                    work->peak.gflops, work->peak.isa, work->peak.memory_gbs, work->peak.cache_gbs);
     if (status == OK)
         status = run_cases(work);
@@ -388,10 +388,10 @@ static void add_notes(struct layers_work *work)
                    "those of fwd; GB/s the bytes that the pass must move at least.");
     if (!work->settings->check_only)
         table_note(work->table,
-                   "bound: the least time for these operations (additions and the like counted too) "
-                   "at the machine's peak, or for these bytes from memory. Repeated calls find "
-                   "their data in the caches and may need less: `latency --per-layer` shows layers "
-                   "as a network meets them.");
+                   "bound: the least time for these operations (additions and the like counted "
+                   "too) at the machine's peak, or for these bytes from memory. Repeated calls "
+                   "find their data in the caches and may need less: `latency --per-layer` shows "
+                   "layers as a network meets them.");
     table_note(work->table, "check: exact, or the largest relative error against the definition "
                             "and the other implementations.");
     record_finish(&work->record, work->table);

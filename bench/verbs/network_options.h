@@ -25,8 +25,8 @@ void network_options_default(struct network_options *options, int batch);
 extern const struct argp network_argp;
 
 /* Opens implementation and network in a session that may have its data already. --weights must be
- * there: ERR_USAGE. The struct must outlive the call only. The session is for one inference program:
- * weights that it has packed are given back. */
+ * there: ERR_USAGE. The struct must outlive the call only. The session is for one inference
+ * program: weights that it has packed are given back. */
 enum status network_options_open(struct network_options *options, struct session *session);
 
 /* What a user is to know of the weights, on stderr: the load report, and the notes. */

@@ -68,9 +68,10 @@ static const struct argp_option known[] = {
      "of base; recorded", BOTH},
     {"strict", KEY_STRICT, NULL, 0, "exit with 4 when the verdict is inconclusive", BOTH},
     {"format", KEY_FORMAT, "text|json|csv|md", 0, "how to print the table", ALL},
-    {"write", KEY_WRITE, "KIND=FILE,...", 0, "write as well: verdict, json, csv, md, junit, github, "
-     "bencher, gbench-base, gbench-head", BOTH},
-    {"history", KEY_HISTORY, "DIR", 0, "append to the CSV files of a history (Hunter, Otava)", BOTH},
+    {"write", KEY_WRITE, "KIND=FILE,...", 0, "write as well: verdict, json, csv, md, junit, "
+     "github, bencher, gbench-base, gbench-head", BOTH},
+    {"history", KEY_HISTORY, "DIR", 0, "append to the CSV files of a history (Hunter, Otava)",
+     BOTH},
     {"quiet", KEY_QUIET, NULL, 0, "no progress", ALL},
     {"runs", KEY_RUNS, "N", 0, "runs of each kind (20; half as many with +5 % and +15 %)",
      SELFTEST},

@@ -76,8 +76,8 @@ static json_t *answer(const char *what, const struct child_question *question)
 int regress_child(int argc, char **argv)
 {
     static const struct argp argp = {.options = options, .parser = parse};
-    struct child_question question = {.subject = "", .impl = "", .pass = "", .threads = 1, .processor = -1,
-                                      .sample = sample_defaults()};
+    struct child_question question = {.subject = "", .impl = "", .pass = "", .threads = 1,
+                                      .processor = -1, .sample = sample_defaults()};
     const char *what = argc > 1 ? argv[1] : "";
     if (strcmp(what, "burn") == 0) {
         burn_forever();

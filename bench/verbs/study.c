@@ -42,8 +42,8 @@ enum { STYLE_PLAIN, STYLE_PAPER };
 static const struct argp_option run_options[] = {
     STORE_OPTION,
     {"jobs", 'j', "N", 0, "cells at once (as the file says, else processors / threads)", 0},
-    {"shard", KEY_SHARD, "I/N", 0, "run only the part that machine I of N runs, sources with all that "
-     "start from them, and no latency; each machine has a store of its own", 0},
+    {"shard", KEY_SHARD, "I/N", 0, "run only the part that machine I of N runs, sources with all "
+     "that start from them, and no latency; each machine has a store of its own", 0},
     {"retries", KEY_RETRIES, "N", 0, "try a cell that fails again, after the others (1)", 0},
     {"older", KEY_OLDER, NULL, 0, "run cells again that another commit's code made", 0},
     {"latency", KEY_LATENCY, "auto|again|off", 0, "measure latency when it is not in the store "

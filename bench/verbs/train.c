@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 enum { MOST_GLOBS = 8, KEY_FIRST_SETTING = 2000, KEY_SAVE = 1000, KEY_CHECKPOINT, KEY_RESUME,
-       KEY_STOP, KEY_LOSSES, KEY_FORMAT, KEY_MISSING, KEY_UNEXPECTED, KEY_QUIET, KEY_FEATURES, MOST_OPTIONS = 64 };
+       KEY_STOP, KEY_LOSSES, KEY_FORMAT, KEY_MISSING, KEY_UNEXPECTED, KEY_QUIET, KEY_FEATURES,
+       MOST_OPTIONS = 64 };
 
 struct options {
     struct train_settings settings;
@@ -83,7 +84,8 @@ static enum status parse_own(struct options *o, int key, char *arg)
     }
 }
 
-/* The settings know no command line: a message that begins with an option's name gets its dashes. */
+/* The settings know no command line: a message that begins with an option's name gets its
+ * dashes. */
 static enum status set_as_typed(struct train_settings *settings, const char *option,
                                 const char *value)
 {
@@ -202,8 +204,9 @@ static enum status run(struct options *o)
         return fail(ERR_MEMORY, "out of memory");
     struct train_io io = {.save = o->save, .checkpoint = o->checkpoint, .resume = o->resume,
                           .feature_bytes = (size_t)o->feature_mb << 20,
-                          .decide = decide_algorithm, .stop_after_epochs = o->stop_after, .allow_missing = o->missing,
-                          .allow_unexpected = o->unexpected, .talk = o->quiet ? NULL : stderr,
+                          .decide = decide_algorithm, .stop_after_epochs = o->stop_after,
+                          .allow_missing = o->missing, .allow_unexpected = o->unexpected,
+                          .talk = o->quiet ? NULL : stderr,
                           .terminal = isatty(STDERR_FILENO) != 0,
                           .on_step = o->losses ? print_loss : NULL, .on_step_data = o};
     enum status status = OK;

@@ -18,14 +18,15 @@ void threads_startup(char *const argv[]);
  * flush-to-zero and denormals-are-zero in each of them. ERR_USAGE when n is out of range. */
 enum status threads_set(int n);
 
-/* Whether so many additions, or as simple operations on floats, are worth a parallel region: starting
- * and ending one takes about as long as some ten thousand of them, far longer when its threads have
- * gone to sleep or other work has their cores. For an `if` clause: small maps stay on one thread. */
+/* Whether so many additions, or as simple operations on floats, are worth a parallel region:
+ * starting and ending one takes about as long as some ten thousand of them, far longer when its
+ * threads have gone to sleep or other work has their cores. For an `if` clause: small maps stay on
+ * one thread. */
 int threads_worth(size_t operations);
 
 /* The same for library calls, which take their team from the runtime: threads_alone(true) lets the
- * calling thread's next regions have one thread, threads_alone(false) as many as are set. Costs next to
- * nothing, and leaves the team as it is. */
+ * calling thread's next regions have one thread, threads_alone(false) as many as are set. Costs
+ * next to nothing, and leaves the team as it is. */
 void threads_alone(int alone);
 
 int threads_get(void);       /* as set; threads_available() before the first threads_set() */

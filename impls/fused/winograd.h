@@ -33,8 +33,9 @@ struct winograd {
     unsigned version;
 };
 
-/* Prepares F(m x m, 3 x 3) for a convolution that op_fits_winograd() (its maps may be strided) or, with `gradient`, for the gradient of its source. ERR_MEMORY, ERR_USAGE (see
- * isa.h). On failure nothing is left to release. */
+/* Prepares F(m x m, 3 x 3) for a convolution that op_fits_winograd() (its maps may be strided) or,
+ * with `gradient`, for the gradient of its source. ERR_MEMORY, ERR_USAGE (see isa.h). On failure
+ * nothing is left to release. */
 enum status winograd_make(struct winograd *w, const struct op_desc *d, int m, bool gradient);
 /* m of a description's algorithm. */
 int winograd_tile(const struct op_desc *d);

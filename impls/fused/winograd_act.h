@@ -5,8 +5,8 @@
 
 #include "impls/layer.h"
 
-/* Makes a plan of OP_CONV2D (not for training), OP_CONV_ACT or OP_CONV_SUM_ACT whose algorithm is one
- * of Winograd's and sets its entry, which takes strided maps. ERR_MEMORY, ERR_USAGE (isa.h). */
+/* Makes a plan of OP_CONV2D (not for training), OP_CONV_ACT or OP_CONV_SUM_ACT whose algorithm is
+ * one of Winograd's and sets its entry, which takes strided maps. ERR_MEMORY, ERR_USAGE (isa.h). */
 enum status winograd_act_plan(struct op_plan *plan);
 
 #endif

@@ -240,8 +240,9 @@ static dnnl_status_t bind(const struct shim_prim *prim, int arg, void *data, dnn
     return dnnl_memory_set_data_handle(out->memory, data);
 }
 
-/* Whether an operation is too small to be shared out: the library shares its own loops however short
- * they are. A multiply-accumulate takes about an eighth of the time of an addition from memory. */
+/* Whether an operation is too small to be shared out: the library shares its own loops however
+ * short they are. A multiply-accumulate takes about an eighth of the time of an addition from
+ * memory. */
 static bool is_small(const struct op_desc *d)
 {
     size_t elements = (tensor_count(&d->src[0]) + tensor_count(&d->dst)) / 2;
