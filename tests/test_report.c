@@ -235,13 +235,36 @@ static void older_code(void **state)
     free(text);
     assert_int_equal(sqlite3_open(b->path, &db), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db, "INSERT INTO provenance SELECT 'x', 'before', json FROM "
-                                  "provenance; UPDATE cells SET provenance = 'x' WHERE "
-                                  "rowid <= 4", NULL, NULL, NULL), SQLITE_OK);
+                                  "provenance; UPDATE cells SET provenance = 'x', "
+                                  "finished = '2001-01-01T00:00:00Z' WHERE rowid <= 4",
+                                  NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     text = report_as(b, TABLE_TEXT, false);
     assert_non_null(strstr(text, "4 of 48 cells were made by code of another commit"));
     assert_non_null(strstr(text, "before+"));
     free(text);
+}
+
+/* A report says what the store says: all cells being another build's does not show in it, but beside
+ * it, with the program's own commit. */
+static void another_builds_store(void **state)
+{
+    struct bench *b = *state;
+    char *note = NULL, plots[300];
+    size_t size = 0;
+    make_results(b, NULL);
+    sql(b, "UPDATE provenance SET commit_id = 'before'");
+    char *text = report_as(b, TABLE_MD, false);
+    assert_null(strstr(text, "another commit"));
+    free(text);
+    snprintf(plots, sizeof plots, "%s/plots-out", b->dir);
+    FILE *talk = open_memstream(&note, &size), *out = fopen("/dev/null", "w");
+    struct study_report_options options = {b->path, plots, TABLE_TEXT, false, talk};
+    assert_int_equal(study_report("s", &options, out), OK);
+    fclose(talk);
+    fclose(out);
+    assert_non_null(strstr(note, "48 of 48 cells were made by code of another commit than this"));
+    free(note);
 }
 
 /* ---- files ---- */
@@ -405,6 +428,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(verdicts),       TEST(the_first_table), TEST(missing_runs),    TEST(diverged_runs),
         TEST(nothing_is_done), TEST(older_code),     TEST(no_nan_in_any_file), TEST(formats),
+        TEST(another_builds_store),
         TEST(unknown_study),  TEST(plots_are_drawn), TEST(without_gnuplot), TEST(status_tables),
     };
     return cmocka_run_group_tests_name("report", tests, NULL, NULL);

@@ -36,9 +36,9 @@ void study_table_prepare(struct table *table, const struct study_tables_input *i
     if (data->older == 0)
         table_hide(table, "commit");
     else
-        table_note(table, "%d of %d cells were made by code of another commit than this program's "
+        table_note(table, "%d of %d cells were made by code of another commit than the newest here "
                    "(%s): see the column commit; `study run --older` makes them anew.",
-                   data->older, data->rows.count, provenance_commit());
+                   data->older, data->rows.count, data->newest);
 }
 
 void study_put_place(struct table *table, const struct study_data *data,

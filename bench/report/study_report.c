@@ -1,6 +1,7 @@
 /* The report of a study: see study_report.h. What a table holds is study_tables*.c. */
 #include "bench/report/study_report.h"
 #include "bench/net/atomic_file.h"
+#include "bench/report/provenance.h"
 #include "bench/report/study_plots.h"
 #include "bench/report/study_tables.h"
 
@@ -305,6 +306,19 @@ static enum status print(const struct report *r)
     return OK;
 }
 
+/* That the cells are not of this program's build is said beside the report, not in it: the same store
+ * gives the same report, whatever build makes it. */
+static void say_whose(const struct report *r)
+{
+    int foreign = 0;
+    for (int i = 0; i < r->data.rows.count; i++)
+        foreign += study_data_is_foreign(&r->data.rows.rows[i]);
+    if (foreign > 0 && r->options->talk)
+        fprintf(r->options->talk, "note: %d of %d cells were made by code of another commit than "
+                "this program's (%s); `study run --older` makes them anew\n", foreign,
+                r->data.rows.count, provenance_commit());
+}
+
 static enum status report_all(struct report *r)
 {
     TRY(read_all(r));
@@ -317,6 +331,7 @@ static enum status report_all(struct report *r)
         return fail(r->draw_status, "%s", r->note);
     if (r->note[0] && r->options->talk)
         fprintf(r->options->talk, "%s\n", r->note);
+    say_whose(r);
     return OK;
 }
 

@@ -17,7 +17,8 @@ struct study_report_options {
 /* Writes STUDY/report.md, STUDY/TABLE.csv, .json and .tex and the plots' data beside the store,
  * draws the plots, and prints to `out`: as text the tables, the comparison first, and then where
  * the files are; as Markdown the report; as LaTeX its tables; as CSV the comparison; as JSON an
- * array of all tables. */
+ * array of all tables. What it writes and prints depends on the store alone, not on the build that
+ * makes it; that cells are of another build goes to `talk`. */
 enum status study_report(const char *study, const struct study_report_options *options, FILE *out);
 
 /* The folder of a study's results, STUDY beside its store; makes it. ERR_USAGE when its path does

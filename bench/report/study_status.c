@@ -100,7 +100,7 @@ static void put_counts(struct table *table, const struct study_data *data, const
         all++;
         state[row->state]++;
         stale += row->stale;
-        older += study_data_is_older(row);
+        older += study_data_is_foreign(row);
         diverged += data->results[i] && data->results[i]->diverged;
         left += row->state == STATE_DONE ? 0 : seconds_left(data, i);
     }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool study_data_is_older(const struct store_row *row)
+bool study_data_is_foreign(const struct store_row *row)
 {
     return row->state == STATE_DONE && strcmp(row->commit, provenance_commit()) != 0;
 }
@@ -85,12 +85,29 @@ static enum status read_result(struct study_data *data, struct store *store, int
     const struct store_row *row = &data->rows.rows[i];
     if (row->state != STATE_DONE)
         return OK;
-    data->older += study_data_is_older(row);
     data->results[i] = calloc(1, sizeof **data->results);
     if (!data->results[i])
         return fail(ERR_MEMORY, "no memory for the results of study %s", data->name);
     TRY(store_result(store, row->cell.key, data->results[i]));
     return store_agreement(store, row->cell.key, &data->agreements[i]);
+}
+
+/* The commit of the cell that was finished last; of several in the same second, the last by name, so
+ * that the order of rows does not matter. */
+static void find_newest(struct study_data *data)
+{
+    const struct store_row *newest = NULL;
+    for (int i = 0; i < data->rows.count; i++) {
+        const struct store_row *row = &data->rows.rows[i];
+        int later = newest ? strcmp(row->finished, newest->finished) : 1;
+        if (row->state == STATE_DONE &&
+            (later > 0 || (later == 0 && strcmp(row->commit, newest->commit) > 0)))
+            newest = row;
+    }
+    snprintf(data->newest, sizeof data->newest, "%s", newest ? newest->commit : "");
+    for (int i = 0; i < data->rows.count; i++)
+        data->older += data->rows.rows[i].state == STATE_DONE &&
+                       strcmp(data->rows.rows[i].commit, data->newest) != 0;
 }
 
 static enum status read_claims(struct study_data *data, struct store *store)
@@ -117,6 +134,7 @@ static enum status read_all(struct study_data *data, struct store *store)
     TRY(read_claims(data, store));
     for (int i = 0; i < data->rows.count; i++)
         TRY(read_result(data, store, i));
+    find_newest(data);
     return OK;
 }
 

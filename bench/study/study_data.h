@@ -20,7 +20,8 @@ struct study_data {
     struct grid_place *places;   /* of each row; -1 where a source is on no axis */
     struct data_axis models, attention, data, impls, arms, seeds;
     struct study_claims claims;  /* which axis is compared, in which families */
-    int older;                   /* done cells made by code of another commit */
+    char newest[64];             /* commit of the code that finished a cell last */
+    int older;                   /* done cells made by code of other commits than that one */
 };
 
 /* Reads a study by name. ERR_USAGE when the store has none of that name. */
@@ -35,7 +36,8 @@ int study_data_find(const struct study_data *data, const struct grid_place *plac
 const struct train_result *study_data_result(const struct study_data *data,
                                              const struct grid_place *place);
 
-/* Whether a row was made by code of another commit than this program's. */
-bool study_data_is_older(const struct store_row *row);
+/* Whether a row is done, and was made by code of another commit than this program's. Reports do not
+ * ask: what they say must not depend on the program that makes them. */
+bool study_data_is_foreign(const struct store_row *row);
 
 #endif
