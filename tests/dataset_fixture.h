@@ -226,4 +226,21 @@ static inline bool fixture_is_member(const struct image_list *list, int image)
     return false;
 }
 
+/* A test with a folder of its own: *state is its struct fixture. */
+#define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
+
+static inline int fixture_setup(void **state)
+{
+    static struct fixture f;
+    fixture_make(&f);
+    *state = &f;
+    return 0;
+}
+
+static inline int fixture_teardown(void **state)
+{
+    fixture_remove(*state);
+    return 0;
+}
+
 #endif

@@ -110,26 +110,12 @@ static void broken_files(void **state)
     expect_dir_refused(f, "cifar100", ERR_IO, "train.bin", f->dir);
 }
 
-static int setup(void **state)
-{
-    static struct fixture f;
-    fixture_make(&f);
-    *state = &f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_remove(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(fine_labels_are_the_classes, setup, teardown),
-        cmocka_unit_test_setup_teardown(names_and_options, setup, teardown),
-        cmocka_unit_test_setup_teardown(broken_files, setup, teardown),
+        FIXTURE_TEST(fine_labels_are_the_classes),
+        FIXTURE_TEST(names_and_options),
+        FIXTURE_TEST(broken_files),
     };
     return cmocka_run_group_tests_name("cifar100", tests, NULL, NULL);
 }

@@ -468,41 +468,26 @@ static void places(void **state)
     free(kept);
 }
 
-static int setup(void **state)
-{
-    static struct fixture f;
-    fixture_make(&f);
-    *state = &f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_remove(*state);
-    return 0;
-}
-
 int main(void)
 {
-#define IN_DIR(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
-        IN_DIR(idx_good),
-        IN_DIR(idx_hash),
-        IN_DIR(idx_lengths),
-        IN_DIR(idx_headers),
-        IN_DIR(idx_overflow),
-        IN_DIR(idx_mismatches),
-        IN_DIR(idx_missing),
-        IN_DIR(idx_too_long),
-        IN_DIR(gz_damaged),
-        IN_DIR(gz_bombs),
-        IN_DIR(idx_mutations),
-        IN_DIR(counts_refused),
-        IN_DIR(empty_classes),
-        IN_DIR(cifar_good),
-        IN_DIR(cifar_broken),
-        IN_DIR(cifar_names_broken),
-        IN_DIR(places),
+        FIXTURE_TEST(idx_good),
+        FIXTURE_TEST(idx_hash),
+        FIXTURE_TEST(idx_lengths),
+        FIXTURE_TEST(idx_headers),
+        FIXTURE_TEST(idx_overflow),
+        FIXTURE_TEST(idx_mismatches),
+        FIXTURE_TEST(idx_missing),
+        FIXTURE_TEST(idx_too_long),
+        FIXTURE_TEST(gz_damaged),
+        FIXTURE_TEST(gz_bombs),
+        FIXTURE_TEST(idx_mutations),
+        FIXTURE_TEST(counts_refused),
+        FIXTURE_TEST(empty_classes),
+        FIXTURE_TEST(cifar_good),
+        FIXTURE_TEST(cifar_broken),
+        FIXTURE_TEST(cifar_names_broken),
+        FIXTURE_TEST(places),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

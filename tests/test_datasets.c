@@ -258,31 +258,16 @@ static void real_cifar10(void **state)
                    "test-per-class=100", "has 89 test images");
 }
 
-static int setup(void **state)
-{
-    static struct fixture f;
-    fixture_make(&f);
-    *state = &f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_remove(*state);
-    return 0;
-}
-
 int main(void)
 {
-#define IN_DIR(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
-        IN_DIR(split_balance),
-        IN_DIR(split_disjoint),
-        IN_DIR(split_leak),
-        IN_DIR(split_seeds),
-        IN_DIR(split_uniform),
-        IN_DIR(split_nested),
-        IN_DIR(split_growing_files),
+        FIXTURE_TEST(split_balance),
+        FIXTURE_TEST(split_disjoint),
+        FIXTURE_TEST(split_leak),
+        FIXTURE_TEST(split_seeds),
+        FIXTURE_TEST(split_uniform),
+        FIXTURE_TEST(split_nested),
+        FIXTURE_TEST(split_growing_files),
         cmocka_unit_test(real_fashion_mnist),
         cmocka_unit_test(real_cifar10),
     };

@@ -162,29 +162,13 @@ static void archives_of_something_else(void **state)
     assert_false(is_there(f, "data/.unpacking-tiny"));
 }
 
-static int setup(void **state)
-{
-    static struct fixture f;
-    fixture_make(&f);
-    *state = &f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_remove(*state);
-    return 0;
-}
-
-#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(the_list_has_what_is_promised), TEST(dry_run_touches_nothing),
-        TEST(impossible_requests),           TEST(fetches_checks_and_unpacks),
-        TEST(nothing_is_overwritten),        TEST(wrong_archives_are_refused),
-        TEST(archives_of_something_else),
+        FIXTURE_TEST(the_list_has_what_is_promised), FIXTURE_TEST(dry_run_touches_nothing),
+        FIXTURE_TEST(impossible_requests),           FIXTURE_TEST(fetches_checks_and_unpacks),
+        FIXTURE_TEST(nothing_is_overwritten),        FIXTURE_TEST(wrong_archives_are_refused),
+        FIXTURE_TEST(archives_of_something_else),
     };
     return cmocka_run_group_tests_name("fetch", tests, NULL, NULL);
 }

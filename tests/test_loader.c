@@ -325,34 +325,19 @@ static void loaders_are_independent(void **state)
     batch_close(&b);
 }
 
-static int setup(void **state)
-{
-    static struct fixture f;
-    fixture_make(&f);
-    *state = &f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_remove(*state);
-    return 0;
-}
-
 int main(void)
 {
-#define IN_DIR(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
-        IN_DIR(loader_short_batch),
-        IN_DIR(loader_colour_values),
-        IN_DIR(loader_padding),
-        IN_DIR(loader_sizes),
-        IN_DIR(loader_refusals),
-        IN_DIR(loader_orders),
-        IN_DIR(augmentation_is_a_function),
-        IN_DIR(augmentation_values),
+        FIXTURE_TEST(loader_short_batch),
+        FIXTURE_TEST(loader_colour_values),
+        FIXTURE_TEST(loader_padding),
+        FIXTURE_TEST(loader_sizes),
+        FIXTURE_TEST(loader_refusals),
+        FIXTURE_TEST(loader_orders),
+        FIXTURE_TEST(augmentation_is_a_function),
+        FIXTURE_TEST(augmentation_values),
         cmocka_unit_test(augmentation_is_uniform),
-        IN_DIR(loaders_are_independent),
+        FIXTURE_TEST(loaders_are_independent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

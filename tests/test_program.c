@@ -2,9 +2,9 @@
  * the loss, and that training, inference and fused forms compute the same. */
 #include "bench/net/program_private.h"
 #include "impls/base/memory.h"
-#include "impls/base/threads.h"
 #include "tests/network.h"
 #include "tests/support.h"
+#include "tests/ways.h"
 
 #include <math.h>
 
@@ -115,7 +115,7 @@ static void check_poisoned(const struct network *n, struct program *program)
  * written. */
 static void test_poisoned_memory_changes_nothing(void **state)
 {
-    const struct impl *impl = *state;
+    const struct impl *impl = way_impl(state);
     for (int k = 0; k < SMALL; k++) {
         struct network n;
         open_small(&n, impl, k, "cbam");
@@ -138,7 +138,7 @@ static double bytes_of_values(const struct program *program)
 
 static void test_inference_needs_little_memory(void **state)
 {
-    const struct impl *impl = *state;
+    const struct impl *impl = way_impl(state);
     for (int k = 0; k < SMALL; k++) {
         struct network n;
         open_small(&n, impl, k, "cbam");
@@ -168,7 +168,7 @@ static void assert_close(const char *what, const float *x, const float *y, size_
  * those of inference. */
 static void test_training_with_fixed_statistics_is_inference(void **state)
 {
-    const struct impl *impl = *state;
+    const struct impl *impl = way_impl(state);
     for (int k = 0; k < SMALL; k++) {
         struct network n;
         struct program *train, *infer;
@@ -209,7 +209,7 @@ static double values_of_statistic(const struct net *net, const struct net_param 
  * They are had from one step on running statistics of zero. */
 static void test_inference_on_the_batchs_statistics_is_training(void **state)
 {
-    const struct impl *impl = *state;
+    const struct impl *impl = way_impl(state);
     for (int k = 0; k < SMALL; k++) {
         struct network n;
         open_small(&n, impl, k, "cbam");
@@ -241,7 +241,7 @@ static void test_inference_on_the_batchs_statistics_is_training(void **state)
 /* Images in another order, or alone, give the same logits. */
 static void test_images_of_a_batch_are_independent(void **state)
 {
-    const struct impl *impl = *state;
+    const struct impl *impl = way_impl(state);
     for (int k = 0; k < SMALL; k++) {
         struct network n;
         float first[BATCH * CLASSES];
@@ -307,7 +307,7 @@ static void move(const struct network *n, int group, double step)
  * attention and for all together: along it the loss rises by the gradient's square. */
 static void test_gradients_are_slopes(void **state)
 {
-    const struct impl *impl = *state;
+    const struct impl *impl = way_impl(state);
     for (int k = 0; k < SMALL; k++)
         for (int group = 0; group < 3; group++) {
             struct network n;
@@ -362,7 +362,7 @@ static float *gradients(const struct network *n, const struct net *form, size_t 
 static void test_fused_is_composed(void **state)
 {
     static const char *const forms[] = {"cbam", "cbam-article", "se", "cbam-light", "none"};
-    const struct impl *impl = *state;
+    const struct impl *impl = way_impl(state);
     for (int k = 0; k < SMALL + 4; k++) { /* all networks with the first form, and the others */
         struct network n;
         size_t count, other;
@@ -386,35 +386,17 @@ static void test_fused_is_composed(void **state)
     }
 }
 
-#define TEST(function) {#function, function}
-static const struct {
-    const char *name;
-    CMUnitTestFunction function;
-} on_impls[] = {
-    TEST(test_poisoned_memory_changes_nothing),
-    TEST(test_inference_needs_little_memory),
-    TEST(test_training_with_fixed_statistics_is_inference),
-    TEST(test_inference_on_the_batchs_statistics_is_training),
-    TEST(test_images_of_a_batch_are_independent),
-    TEST(test_gradients_are_slopes),
-    TEST(test_fused_is_composed),
-};
-enum { ON_IMPLS = sizeof on_impls / sizeof on_impls[0], MOST = 8 * ON_IMPLS };
-
 int main(int argc, char **argv)
 {
-    static char names[MOST][96];
-    static struct CMUnitTest test[MOST];
-    size_t count = 0;
     (void)argc;
-    threads_startup(argv);
-    for (int i = 0; impls[i]; i++)
-        for (int k = 0; k < ON_IMPLS; k++) {
-            CHECK(count < MOST);
-            snprintf(names[count], sizeof names[count], "%s/%s", on_impls[k].name, impls[i]->name);
-            test[count] = (struct CMUnitTest){names[count], on_impls[k].function, NULL, NULL,
-                                              (void *)(uintptr_t)impls[i]};
-            count++;
-        }
-    return _cmocka_run_group_tests("compiled networks", test, count, NULL, NULL) != 0;
+    const struct way_test on_impls[] = {
+        ON_IMPLS(test_poisoned_memory_changes_nothing),
+        ON_IMPLS(test_inference_needs_little_memory),
+        ON_IMPLS(test_training_with_fixed_statistics_is_inference),
+        ON_IMPLS(test_inference_on_the_batchs_statistics_is_training),
+        ON_IMPLS(test_images_of_a_batch_are_independent),
+        ON_IMPLS(test_gradients_are_slopes),
+        ON_IMPLS(test_fused_is_composed),
+    };
+    return ways_run(argv, "compiled networks", on_impls, sizeof on_impls / sizeof on_impls[0]);
 }

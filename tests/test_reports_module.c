@@ -2,8 +2,8 @@
  * fault above it), each tried on a whole module of every implementation. What can go wrong within
  * one operation is tried in test_op_reports.c as well, what is a network's in
  * test_reports_network.c. */
-#include "impls/base/threads.h"
 #include "tests/module.h"
+#include "tests/ways.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -35,7 +35,7 @@ static void test_R01_gates_stay_between_0_and_1(void **state)
     for (int f = 0; f < 6; f++) {
         struct module m;
         float low = 2, high = -1;
-        module_open(&m, *state, forms[f], 2, 9, 7, 32, MODULE_FORWARD);
+        module_open(&m, way_impl(state), forms[f], 2, 9, 7, 32, MODULE_FORWARD);
         module_fill(&m, 1000);
         struct param *weight = &module_param(&m, "conv.weight")->p;
         for (size_t i = 0; i < weight->count; i++)
@@ -91,7 +91,7 @@ static void test_R02_one_mlp_used_twice(void **state)
 {
     struct module m;
     double v[64];
-    module_open(&m, *state, "cbam-channel", 1, 3, 5, 64, MODULE_FORWARD);
+    module_open(&m, way_impl(state), "cbam-channel", 1, 3, 5, 64, MODULE_FORWARD);
     assert_int_equal(m.net->params->count, 4);
     assert_true(module_site(&m)->params == 2 * 64 * 4 + 4 + 64);
     vary_biases(&m);
@@ -111,7 +111,7 @@ static void test_R02_one_mlp_used_twice(void **state)
 static void test_R03_the_mlp_decides_the_channel_gate(void **state)
 {
     struct module m;
-    module_open(&m, *state, "cbam", 2, 4, 4, 48, MODULE_FORWARD);
+    module_open(&m, way_impl(state), "cbam", 2, 4, 4, 48, MODULE_FORWARD);
     module_fill(&m, 3);
     module_forward(&m);
     int moved = 0;
@@ -134,7 +134,7 @@ static void test_R06_channel_pools_are_global(void **state)
     for (int f = 0; f < 3; f++) {
         struct module m;
         float first[32];
-        module_open(&m, *state, forms[f], 1, 5, 9, 32, MODULE_FORWARD);
+        module_open(&m, way_impl(state), forms[f], 1, 5, 9, 32, MODULE_FORWARD);
         for (int spike = 0; spike < 45; spike++) {
             for (size_t i = 0; i < module_count(&m); i++)
                 module_input(&m)[i] = -(float)(i % 32 % 3);
@@ -156,7 +156,7 @@ static void test_R07_images_of_a_batch_do_not_meet(void **state)
     for (int f = 0; f < 8; f++) {
         struct module m;
         float before[7 * 6 * 5 * 32];
-        module_open(&m, *state, forms[f / 2], 7, 6, 5, 32,
+        module_open(&m, way_impl(state), forms[f / 2], 7, 6, 5, 32,
                     f % 2 ? MODULE_FORWARD_FUSED : MODULE_FORWARD);
         assert_int_equal(module_count(&m) * sizeof(float), sizeof before);
         size_t image = module_count(&m) / 7, changed = 0;
@@ -183,7 +183,7 @@ static void test_R08_gates_reach_both_ends(void **state)
     struct module m;
     for (int sign = -1; sign <= 1; sign += 2) {
         double end = sign < 0 ? 0 : 1;
-        module_open(&m, *state, "cbam", 1, 3, 3, 16, MODULE_FORWARD);
+        module_open(&m, way_impl(state), "cbam", 1, 3, 3, 16, MODULE_FORWARD);
         module_fill(&m, 1);
         module_set_all(&m, 0);
         module_set(&m, "mlp.3.bias", 15.0f * (float)sign); /* two passes: logit 30 */
@@ -194,7 +194,7 @@ static void test_R08_gates_reach_both_ends(void **state)
         for (int i = 0; i < 9; i++)
             assert_near((double)module_spatial_gate(&m)[i], end, 1e-9);
         module_close(&m);
-        module_open(&m, *state, "cbam-article", 1, 3, 3, 16, MODULE_FORWARD);
+        module_open(&m, way_impl(state), "cbam-article", 1, 3, 3, 16, MODULE_FORWARD);
         module_fill(&m, 1);
         module_set_all(&m, 0);
         module_set(&m, "fc.2.bias", 30.0f * (float)sign);
@@ -222,7 +222,7 @@ static void test_R09_every_form_has_its_own_factor(void **state)
     for (int k = 0; k < 24; k++) {
         struct module m;
         int f = k / 2;
-        module_open(&m, *state, forms[f].form, 2, 4, 3, 16,
+        module_open(&m, way_impl(state), forms[f].form, 2, 4, 3, 16,
                     k % 2 ? MODULE_FORWARD_FUSED : MODULE_FORWARD);
         module_set_all(&m, 0);
         module_fill(&m, 1);
@@ -298,8 +298,8 @@ static void check_channel_ties(const struct impl *impl, enum module_pass pass)
 
 static void test_R15_channel_maximum_has_one_gradient(void **state)
 {
-    check_channel_ties(*state, MODULE_BACKWARD);
-    check_channel_ties(*state, MODULE_BACKWARD_FUSED);
+    check_channel_ties(way_impl(state), MODULE_BACKWARD);
+    check_channel_ties(way_impl(state), MODULE_BACKWARD_FUSED);
 }
 
 /* The same over channels: on a map that is equal in all channels, channel 0 gets all of it. */
@@ -351,41 +351,23 @@ static void check_spatial_ties(const struct impl *impl, enum module_pass pass)
 
 static void test_R15_spatial_maximum_has_one_gradient(void **state)
 {
-    check_spatial_ties(*state, MODULE_BACKWARD);
-    check_spatial_ties(*state, MODULE_BACKWARD_FUSED);
+    check_spatial_ties(way_impl(state), MODULE_BACKWARD);
+    check_spatial_ties(way_impl(state), MODULE_BACKWARD_FUSED);
 }
-
-#define TEST(function) {#function, function}
-static const struct {
-    const char *name;
-    CMUnitTestFunction function;
-} on_impls[] = {
-    TEST(test_R01_gates_stay_between_0_and_1),
-    TEST(test_R02_one_mlp_used_twice),
-    TEST(test_R03_the_mlp_decides_the_channel_gate),
-    TEST(test_R06_channel_pools_are_global),
-    TEST(test_R07_images_of_a_batch_do_not_meet),
-    TEST(test_R08_gates_reach_both_ends),
-    TEST(test_R09_every_form_has_its_own_factor),
-    TEST(test_R15_channel_maximum_has_one_gradient),
-    TEST(test_R15_spatial_maximum_has_one_gradient),
-};
-enum { ON_IMPLS = sizeof on_impls / sizeof on_impls[0], MOST = 8 * ON_IMPLS };
 
 int main(int argc, char **argv)
 {
-    static char names[MOST][96];
-    static struct CMUnitTest test[MOST];
-    size_t count = 0;
     (void)argc;
-    threads_startup(argv);
-    for (int i = 0; impls[i]; i++)
-        for (int k = 0; k < ON_IMPLS; k++) {
-            CHECK(count < MOST);
-            snprintf(names[count], sizeof names[count], "%s/%s", on_impls[k].name, impls[i]->name);
-            test[count] = (struct CMUnitTest){names[count], on_impls[k].function, NULL, NULL,
-                                              (void *)(uintptr_t)impls[i]};
-            count++;
-        }
-    return _cmocka_run_group_tests("reports: modules", test, count, NULL, NULL) != 0;
+    const struct way_test on_impls[] = {
+        ON_IMPLS(test_R01_gates_stay_between_0_and_1),
+        ON_IMPLS(test_R02_one_mlp_used_twice),
+        ON_IMPLS(test_R03_the_mlp_decides_the_channel_gate),
+        ON_IMPLS(test_R06_channel_pools_are_global),
+        ON_IMPLS(test_R07_images_of_a_batch_do_not_meet),
+        ON_IMPLS(test_R08_gates_reach_both_ends),
+        ON_IMPLS(test_R09_every_form_has_its_own_factor),
+        ON_IMPLS(test_R15_channel_maximum_has_one_gradient),
+        ON_IMPLS(test_R15_spatial_maximum_has_one_gradient),
+    };
+    return ways_run(argv, "reports: modules", on_impls, sizeof on_impls / sizeof on_impls[0]);
 }

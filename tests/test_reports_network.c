@@ -1,7 +1,7 @@
 /* Public bug reports about attention in whole networks (the number is in the name of the test, the
  * fault above it): where it sits, what its options do, which inputs a network takes. */
-#include "impls/base/threads.h"
 #include "tests/network.h"
+#include "tests/ways.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -26,7 +26,7 @@ static void test_R10_attention_is_on_the_branch(void **state)
     for (int k = 0; k < 6; k++) {
         struct network n;
         int outputs[64], blocks = 0;
-        network_open(&n, *state, models[k / 2], forms[k % 2], 3, 16, 16);
+        network_open(&n, way_impl(state), models[k / 2], forms[k % 2], 3, 16, 16);
         assert_int_equal(network_set(&n, k % 2 ? "*.se.fc.2.bias" : "*.mlp.3.bias", -200),
                          n.net->site_count);
         for (int id = 0; id < n.lowered->count; id++) {
@@ -73,10 +73,10 @@ static void test_R14_any_input_size(void **state)
     static const int sizes[][2] = {{32, 32}, {33, 33}, {64, 64},   {97, 97}, {33, 97},
                                    {5, 1},   {1, 1},   {224, 224}, {244, 244}};
     for (int s = 0; s < 9; s++)
-        check_size(*state, "resnet18:width=0.05", sizes[s][0], sizes[s][1]);
+        check_size(way_impl(state), "resnet18:width=0.05", sizes[s][0], sizes[s][1]);
     for (int s = 0; s < 5; s++) {
-        check_size(*state, "vgg16_bn:width=0.05", sizes[s][0], sizes[s][1]);
-        check_size(*state, "densenet121:width=0.1", sizes[s][0], sizes[s][1]);
+        check_size(way_impl(state), "vgg16_bn:width=0.05", sizes[s][0], sizes[s][1]);
+        check_size(way_impl(state), "densenet121:width=0.1", sizes[s][0], sizes[s][1]);
     }
 }
 
@@ -96,7 +96,7 @@ static void test_R14_no_input_is_an_error(void **state)
  * numbers alone must give negative maxima, the same on all implementations. */
 static void test_R16_stem_pool_padding_never_wins(void **state)
 {
-    const struct impl *impl = *state;
+    const struct impl *impl = way_impl(state);
     struct impl_ctx *ctx;
     struct op_desc pool = {.kind = OP_MAXPOOL, .pool = {3, 3, 2, 2, 1, 1}};
     struct net *net = net_new();
@@ -261,21 +261,14 @@ static void test_R05_unknown_options_are_refused(void **state)
     }
 }
 
-#define TEST(function) {#function, function}
-static const struct {
-    const char *name;
-    CMUnitTestFunction function;
-} on_impls[] = {
-    TEST(test_R10_attention_is_on_the_branch),
-    TEST(test_R14_any_input_size),
-    TEST(test_R16_stem_pool_padding_never_wins),
-};
-enum { ON_IMPLS = sizeof on_impls / sizeof on_impls[0], MOST = 8 * ON_IMPLS };
-
 int main(int argc, char **argv)
 {
-    static char names[MOST][96];
-    static struct CMUnitTest test[MOST];
+    (void)argc;
+    const struct way_test on_impls[] = {
+        ON_IMPLS(test_R10_attention_is_on_the_branch),
+        ON_IMPLS(test_R14_any_input_size),
+        ON_IMPLS(test_R16_stem_pool_padding_never_wins),
+    };
     const struct CMUnitTest described[] = {
         cmocka_unit_test(test_R03_every_site_has_its_mlp),
         cmocka_unit_test(test_R04_hidden_width_is_c_over_r),
@@ -284,18 +277,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_R10_all_forms_have_the_same_sites),
         cmocka_unit_test(test_R14_no_input_is_an_error),
     };
-    size_t count = 0;
-    (void)argc;
-    threads_startup(argv);
-    for (int i = 0; impls[i]; i++)
-        for (int k = 0; k < ON_IMPLS; k++) {
-            CHECK(count < MOST);
-            snprintf(names[count], sizeof names[count], "%s/%s", on_impls[k].name, impls[i]->name);
-            test[count] = (struct CMUnitTest){names[count], on_impls[k].function, NULL, NULL,
-                                              (void *)(uintptr_t)impls[i]};
-            count++;
-        }
-    int failed = _cmocka_run_group_tests("reports: networks", test, count, NULL, NULL);
+    int failed = ways_run(argv, "reports: networks", on_impls, sizeof on_impls / sizeof on_impls[0]);
     failed += cmocka_run_group_tests_name("reports: descriptions", described, NULL, NULL);
     return failed != 0;
 }

@@ -36,6 +36,16 @@ struct way_test {
     const char *detail;
 };
 
+/* An entry of the list: a test that runs on every implementation, as it is called. */
+#define ON_IMPLS(function) {#function, function, EACH_IMPL, NULL}
+
+/* The implementation of a running test. */
+static inline const struct impl *way_impl(void **state)
+{
+    const struct way *way = *state;
+    return way->impl;
+}
+
 /* Runs the list in its order; returns what main() is to return. `argv` for threads_startup(). */
 int ways_run(char *const argv[], const char *group, const struct way_test *tests, size_t count);
 
