@@ -1,5 +1,5 @@
-/* A small study for the real program, on the bed's data: 12 cells of a second or so in all. Each run
- * of it stands in a folder of its own, where paths are the same, so that whole stores can be
+/* A small study for the real program, on the bed's data: 12 cells of a second or so in all. Each
+ * run of it stands in a folder of its own, where paths are the same, so that whole stores can be
  * compared (store_dump.h). */
 #ifndef TESTS_STUDY_PROGRAM_H
 #define TESTS_STUDY_PROGRAM_H
@@ -23,7 +23,8 @@ static inline const char *study_write(struct bed *bed, const char *name, int see
         "impls: [%s]\nthreads: 1\nagreement-images: 4\n"
         "source: {data: \"%s:classes=0-1:val=2\", epochs: 2, batch: 8, lr: 0.05}\n"
         "target: {data: [\"%s:classes=2-3:per-class=6:val=1\"], epochs: 2, batch: 4, lr: 0.02}\n"
-        "transfer: [{arm: frozen}, {arm: finetune}]\n", seeds, impls[0]->name, bed->data, bed->data);
+        "transfer: [{arm: frozen}, {arm: finetune}]\n", seeds, impls[0]->name, bed->data,
+        bed->data);
     assert_true(n > 0 && (size_t)n < sizeof text);
     fixture_write(&bed->folder, name, text, (size_t)n);
     return bed_path(bed, name);
@@ -64,7 +65,7 @@ static inline void study_ok(struct command *c, const char *folder, const char *a
 
 static inline const char *study_store(struct bed *bed, const char *folder)
 {
-    char name[300];
+    char name[400];
     snprintf(name, sizeof name, "%s/store.sqlite", folder);
     return bed_path(bed, name);
 }
@@ -115,6 +116,44 @@ static inline void study_same_files(struct bed *bed, const char *a, const char *
         fail_msg("%s and %s differ", a, b);
     free(x);
     free(y);
+}
+
+/* Fails unless every file of the first folder is in the second, the same, and no other. Folders in
+ * them are left out. Returns the number of files. */
+static inline int study_same_folders(struct bed *bed, const char *a, const char *b)
+{
+    char names[2][900];
+    int files = 0;
+    struct stat info;
+    assert_int_equal(study_files(bed, a, ""), study_files(bed, b, ""));
+    DIR *stream = opendir(bed_path(bed, a));
+    assert_non_null(stream);
+    for (const struct dirent *entry; (entry = readdir(stream));) {
+        snprintf(names[0], sizeof names[0], "%s/%s", a, entry->d_name);
+        snprintf(names[1], sizeof names[1], "%s/%s", b, entry->d_name);
+        if (stat(bed_path(bed, names[0]), &info) != 0 || !S_ISREG(info.st_mode))
+            continue;
+        study_same_files(bed, names[0], names[1]);
+        files++;
+    }
+    closedir(stream);
+    return files;
+}
+
+/* Writes the report of a folder's store into its "runs", no picture drawn, after all times in the
+ * store were set to the same: reports of two runs are then comparable. */
+static inline void study_report_of_one_time(struct bed *bed, const char *folder)
+{
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open_v2(study_store(bed, folder), &db, SQLITE_OPEN_READWRITE, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "UPDATE cells SET started = '2001-01-01T00:00:00Z',"
+                                  " finished = '2001-01-01T00:00:01Z';"
+                                  " UPDATE curves SET seconds = 1; UPDATE metrics SET value = 1"
+                                  " WHERE name IN ('seconds', 'images_per_s')",
+                                  NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    STUDY(bed_path(bed, folder), "report runs --store store.sqlite");
 }
 
 /* Fails unless the runs in two folders came to the same: stores, and weights byte by byte. */
