@@ -80,7 +80,7 @@ static void test_one_more_seed(void **state)
 static void test_results_of_an_older_build(void **state)
 {
     static const char note[] = "12 of 18 cells were made by code of another commit than the newest";
-    static const char beside[] = "of 18 cells were made by code of another commit than this program";
+    static const char beside[] = "of 18 cells were made by code of another commit than this";
     struct bed *bed = *state;
     char *notes;
     command_need();
@@ -177,12 +177,126 @@ static void test_a_report_from_an_export(void **state)
     }
 }
 
+/* ---- the reference results ---- */
+
+/* A folder of them with an export, in which the report's pictures stand beside its tables. */
+struct reference {
+    struct bed *bed;
+    char folder[300]; /* results/reference/NAME */
+    char lines[700];  /* its export */
+    char study[64];   /* what the export calls it */
+};
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+/* Finds the export and the name of its study; false when there is none. */
+static bool find_export(struct reference *r)
+{
+    size_t size;
+    DIR *stream = opendir(r->folder);
+    r->lines[0] = '\0';
+    for (const struct dirent *entry; stream && (entry = readdir(stream));)
+        if (ends_with(entry->d_name, ".jsonl"))
+            snprintf(r->lines, sizeof r->lines, "%s/%s", r->folder, entry->d_name);
+    if (stream)
+        closedir(stream);
+    if (!r->lines[0])
+        return false;
+    char *text = (char *)file_get(r->lines, &size), *at = strstr(text, "\"record\":\"study\"");
+    assert_non_null(at);
+    at = strstr(at, "\"name\":\"");
+    assert_non_null(at);
+    snprintf(r->study, sizeof r->study, "%.*s", (int)strcspn(at + 8, "\""), at + 8);
+    free(text);
+    return true;
+}
+
+/* Every file of a committed folder that a report writes, but pictures, is what the report of the
+ * imported export writes. Returns how many that are. */
+static int compare_committed(struct reference *r, const char *below)
+{
+    static const char *const written[] = {".csv", ".json", ".tex", ".md", ".dat", ".gp"};
+    char folder[400], names[2][900];
+    int count = 0;
+    snprintf(folder, sizeof folder, "%s%s", r->folder, below);
+    DIR *stream = opendir(folder);
+    for (const struct dirent *entry; stream && (entry = readdir(stream));) {
+        bool wanted = false;
+        for (size_t i = 0; i < sizeof written / sizeof written[0]; i++)
+            wanted = wanted || ends_with(entry->d_name, written[i]);
+        if (!wanted || strcmp(entry->d_name, "README.md") == 0)
+            continue;
+        snprintf(names[0], sizeof names[0], "%s/%s", folder, entry->d_name);
+        snprintf(names[1], sizeof names[1], "%s/%s%s/%s", bed_path(r->bed, "ref"), r->study, below,
+                 entry->d_name);
+        size_t sizes[2];
+        uint8_t *is = file_get(names[0], &sizes[0]), *made = file_get(names[1], &sizes[1]);
+        if (sizes[0] != sizes[1] || memcmp(is, made, sizes[0]) != 0)
+            fail_msg("%s is not what %s makes", names[0], r->lines);
+        free(is);
+        free(made);
+        count++;
+    }
+    if (stream)
+        closedir(stream);
+    return count;
+}
+
+/* Imports, and reports with a gnuplot that does nothing: pictures are not compared. */
+static void report_reference(struct reference *r)
+{
+    struct command c;
+    const char *place = bed_path(r->bed, "ref"), *tools = bed_path(r->bed, "tools");
+    char store[600];
+    snprintf(store, sizeof store, "%s/%s.sqlite", place, r->study);
+    command_ok(&c, "study import %s --store %s", r->lines, store);
+    command_free(&c);
+    command_shell(&c, "PATH=%s:$PATH \"$CBAM_BENCH\" study report %s --store %s --plots-out %s/%s",
+                  tools, r->study, store, place, r->study);
+    if (c.status != 0)
+        fail_msg("%s\nended with %d and said: %s", c.line, c.status, c.err);
+    command_free(&c);
+}
+
+static void put_idle_gnuplot(struct bed *bed)
+{
+    static const char script[] = "#!/bin/sh\nexit 0\n";
+    study_folder(bed, "tools");
+    fixture_write(&bed->folder, "tools/gnuplot", script, sizeof script - 1);
+    assert_int_equal(chmod(bed_path(bed, "tools/gnuplot"), 0755), 0);
+}
+
+static void test_reference_results(void **state)
+{
+    struct reference r = {.bed = *state};
+    command_need();
+    put_idle_gnuplot(r.bed);
+    study_folder(r.bed, "ref");
+    DIR *stream = opendir("results/reference");
+    assert_non_null(stream);
+    for (const struct dirent *entry; (entry = readdir(stream));) {
+        snprintf(r.folder, sizeof r.folder, "results/reference/%s", entry->d_name);
+        if (entry->d_name[0] == '.' || !find_export(&r))
+            continue;
+        report_reference(&r);
+        int tables = compare_committed(&r, ""), plots = compare_committed(&r, "/plots");
+        print_message("%s: %d files, and %d of plots\n", r.folder, tables, plots);
+        assert_true(tables > 0);
+    }
+    closedir(stream);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         BED_TEST(test_one_more_seed),
         BED_TEST(test_results_of_an_older_build),
         BED_TEST(test_a_report_from_an_export),
+        BED_TEST(test_reference_results),
     };
     (void)argc;
     threads_startup(argv);

@@ -145,17 +145,29 @@ static void put_states(const struct report *r, FILE *out)
     fputs(".\n", out);
 }
 
-/* A picture as Markdown shows it: the way from the report's folder up to where we are, and down
- * again. */
-static void put_picture(const struct report *r, const char *name, const char *title, FILE *out)
+/* Where the pictures are, seen from the report's folder: in it, when that is so; else the way from
+ * there up to where we are, and down again. */
+static void put_place(const struct report *r, FILE *out)
 {
-    fprintf(out, "![%s](", title);
+    size_t length = strlen(r->folder);
+    if (strncmp(r->plots, r->folder, length) == 0 && strchr("/", r->plots[length])) {
+        const char *below = r->plots + length + (r->plots[length] == '/');
+        fprintf(out, "%s%s", below, *below ? "/" : "");
+        return;
+    }
     if (r->plots[0] != '/' && r->folder[0] != '/') {
         fputs("../", out);
         for (const char *at = strchr(r->folder, '/'); at; at = strchr(at + 1, '/'))
             fputs("../", out);
     }
-    fprintf(out, "%s/%s.png)\n\n", r->plots, name);
+    fprintf(out, "%s/", r->plots);
+}
+
+static void put_picture(const struct report *r, const char *name, const char *title, FILE *out)
+{
+    fprintf(out, "![%s](", title);
+    put_place(r, out);
+    fprintf(out, "%s.png)\n\n", name);
 }
 
 /* The commands that repeat the first run of each side of each row. */
@@ -306,8 +318,8 @@ static enum status print(const struct report *r)
     return OK;
 }
 
-/* That the cells are not of this program's build is said beside the report, not in it: the same store
- * gives the same report, whatever build makes it. */
+/* That the cells are not of this program's build is said beside the report, not in it: the same
+ * store gives the same report, whatever build makes it. */
 static void say_whose(const struct report *r)
 {
     int foreign = 0;

@@ -23,8 +23,8 @@ static enum status db_fail(const struct db *db, const char *doing)
     if ((code == SQLITE_IOERR || code == SQLITE_CANTOPEN) && cause != 0)
         return fail(ERR_IO, "%s: %s: %s (%s)", db->path, doing, text, strerror(cause));
     if (code == SQLITE_IOERR) /* a file that may not grow, a quota: the system's word is lost */
-        return fail(ERR_IO, "%s: %s: %s: what was stored before is kept; see that there is room and "
-                    "that the file may grow, and start again", db->path, doing, text);
+        return fail(ERR_IO, "%s: %s: %s: what was stored before is kept; see that there is room "
+                    "and that the file may grow, and start again", db->path, doing, text);
     return fail(ERR_IO, "%s: %s: %s", db->path, doing, text);
 }
 
