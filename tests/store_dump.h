@@ -9,7 +9,7 @@
 
 static const char *const store_dump_queries[] = {
     "SELECT 'cell', key, role, source, identity, settings, state, error, diverged, how, split_hash,"
-    " data_hash, command, provenance FROM cells ORDER BY key",
+    " data_hash, command, provenance, search FROM cells ORDER BY key",
     "SELECT 'metric', key, name, value FROM metrics"
     " WHERE name NOT IN ('seconds', 'images_per_s') ORDER BY key, name",
     "SELECT 'curve', key, epoch, lr, train_loss, train_accuracy, val_loss, val_accuracy"
@@ -18,7 +18,9 @@ static const char *const store_dump_queries[] = {
     "SELECT 'agreement', key, position, impl, images, disagree, max_logit_diff FROM agreement"
     " ORDER BY key, position",
     "SELECT 'study', name, claims FROM studies ORDER BY name",
-    "SELECT 'member', study, position, key, arm FROM members ORDER BY study, position",
+    "SELECT 'search', id, chosen, value FROM searches ORDER BY id",
+    "SELECT 'trial', search, position, choice, key FROM trials ORDER BY search, position",
+    "SELECT 'member', study, position, key, arm, trial FROM members ORDER BY study, position",
     "SELECT 'latency', id, study, run, row FROM latency ORDER BY id",
 };
 

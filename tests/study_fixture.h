@@ -66,19 +66,24 @@ static inline enum status fake_agree(const struct train_settings *s, const char 
 static const struct work_ops fake_ops = {fake_train, fake_agree};
 
 /* argv: program, "cell", store, "--key", key */
-static inline int be_worker(char **argv)
+static inline int be_worker_with(char **argv, const struct work_ops *ops)
 {
     struct store *store;
     enum work_outcome outcome;
     if (store_open(&store, argv[2], false) != OK)
         return 9;
-    enum status status = work_cell(store, argv[4], &fake_ops, 2, &outcome);
+    enum status status = work_cell(store, argv[4], ops, 2, &outcome);
     store_close(store);
     if (status != OK)
         return 8;
     return outcome == WORK_DONE     ? WORKER_EXIT_DONE
            : outcome == WORK_FAILED ? WORKER_EXIT_FAILED
                                     : WORKER_EXIT_ELSEWHERE;
+}
+
+static inline int be_worker(char **argv)
+{
+    return be_worker_with(argv, &fake_ops);
 }
 
 /* ---- a store and a grid in a folder of their own ---- */

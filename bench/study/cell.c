@@ -55,8 +55,14 @@ static json_t *identity_json(const struct cell *cell, const char *data_key,
         json_decref(settings);
         return NULL;
     }
-    return json_pack("{s:i, s:s, s:o}", "schema", CELL_SCHEMA, "role", cell_role_name(cell->role),
-                     "settings", settings);
+    json_t *json = json_pack("{s:i, s:s, s:o}", "schema", CELL_SCHEMA, "role",
+                             cell_role_name(cell->role), "settings", settings);
+    if (json && cell->search[0] &&
+        json_object_set_new(json, "search", json_string(cell->search)) != 0) {
+        json_decref(json);
+        return NULL;
+    }
+    return json;
 }
 
 enum status cell_identify(struct cell *cell, const char *data_key, const char *shifted_key)

@@ -22,14 +22,18 @@ struct cell {
     enum cell_role role;
     struct train_settings settings; /* as run; .init is "random", also when there is a source
                                        cell, or the weights file that it starts from */
+    char search[CELL_KEY_SIZE];     /* id of the search that chooses settings of it, or "" */
     char arm[CELL_ARM_SIZE];        /* what its study calls its transfer arm; no part of the key */
+    bool trial;                     /* a run of a search, or a source of such: it does not count; no
+                                       part of the key */
     char *identity;                 /* the canonical JSON text that the key is the hash of; owned */
 };
 
 /* Fills key and identity from role, source and settings. data_key says what the data are
  * (dataset_key()): it takes the place of settings.data, as the source's key, or a weights file's
  * hash, takes the place of a path; shifted_key that of settings.shifted (NULL: there is none).
- * Every setting enters, in an order that is no part of it. */
+ * Every setting enters, in an order that is no part of it; what a search chooses does so by the
+ * search's id, which says all that decides the choice: the key is known before the choice is. */
 enum status cell_identify(struct cell *cell, const char *data_key, const char *shifted_key);
 
 /* The 32 hex digits of a text: two 64-bit FNV-1a hashes with different starts. */

@@ -1,6 +1,7 @@
 /* The graph of a study: see grid.h. */
 #include "bench/study/grid.h"
 #include "bench/study/claims.h"
+#include "bench/study/search.h"
 #include "bench/models/model.h"
 #include "bench/net/input_file.h"
 #include "bench/transfer/arm.h"
@@ -47,10 +48,29 @@ int grid_find(const struct grid *grid, const char *key)
     return -1;
 }
 
+int grid_find_search(const struct grid *grid, const char *id)
+{
+    for (int i = 0; i < grid->search_count; i++)
+        if (strcmp(grid->searches[i].id, id) == 0)
+            return i;
+    return -1;
+}
+
+static void free_searches(struct grid *grid)
+{
+    for (int i = 0; i < grid->search_count; i++)
+        free(grid->searches[i].trials);
+    for (int i = 0; grid->choices && i < grid->point_count; i++)
+        free(grid->choices[i]);
+    free(grid->searches);
+    free(grid->choices);
+}
+
 void grid_free(struct grid *grid)
 {
     for (int i = 0; i < grid->count; i++)
         free(grid->cells[i].identity);
+    free_searches(grid);
     free(grid->cells);
     free(grid->places);
     free(grid->claims);
@@ -86,7 +106,7 @@ static enum status place_settings(const struct study *study, const struct grid_p
     TRY(train_settings_set(s, "attention", study->attention.text[place->attention]));
     TRY(train_settings_set(s, "impl", study->impls.text[place->impl]));
     TRY(train_settings_set(s, "init", "random"));
-    s->seed = study->seeds[place->seed];
+    s->seed = place->seed >= 0 ? study->seeds[place->seed] : search_seed(-1 - place->seed);
     s->threads = study->threads;
     return OK;
 }
@@ -95,7 +115,7 @@ static enum status add_source(struct builder *b, const struct grid_place *at,
                               char key[CELL_KEY_SIZE])
 {
     const struct study *study = b->study;
-    struct cell cell = {.role = ROLE_SOURCE, .settings = study->source};
+    struct cell cell = {.role = ROLE_SOURCE, .settings = study->source, .trial = at->seed < 0};
     struct grid_place place = *at;
     place.arm = -1;
     place.data = 0;
@@ -107,12 +127,28 @@ static enum status add_source(struct builder *b, const struct grid_place *at,
     return OK;
 }
 
+/* The search of that place; NULL without one. */
+static struct grid_search *search_at(const struct builder *b, const struct grid_place *p)
+{
+    const struct study *s = b->study;
+    int i = ((p->model * s->attention.count + p->attention) * s->data.count + p->data) *
+                s->arm_count + p->arm;
+    return b->grid->search_count ? &b->grid->searches[i] : NULL;
+}
+
+/* Adds a cell that counts, or, at the seed of a search, its trial of combination `point`. */
 static enum status add_transfer(struct builder *b, const struct grid_place *place,
-                                const char *source)
+                                const char *source, int point)
 {
     const struct study *study = b->study;
     struct cell cell = {.role = ROLE_TRANSFER, .settings = study->arms[place->arm]};
+    struct grid_search *search = search_at(b, place);
+    cell.trial = place->seed < 0;
     TRY(place_settings(study, place, &cell.settings));
+    if (cell.trial)
+        TRY(search_apply(b->grid->choices[point], &cell.settings));
+    else if (search)
+        memcpy(cell.search, search->id, CELL_KEY_SIZE);
     TRY(train_settings_set(&cell.settings, "data", study->data.text[place->data]));
     bool starts = arm_needs_source(cell.settings.transfer);
     if (starts && study->source_weights[0]) {
@@ -124,15 +160,19 @@ static enum status add_transfer(struct builder *b, const struct grid_place *plac
     snprintf(cell.arm, sizeof cell.arm, "%s", study->arm_names[place->arm]);
     if (study->shifted.count > 0)
         TRY(train_settings_set(&cell.settings, "shifted", study->shifted.text[place->data]));
+    if (cell.trial)
+        search->trials[point * study->search.seeds - 1 - place->seed] = b->grid->count;
     return add_cell(b, &cell, place, b->target_data[place->data], b->target_shifted[place->data]);
 }
 
 /* All transfer cells of one network, one attention, one implementation, one seed. */
 static enum status add_transfers(struct builder *b, struct grid_place place, const char *source)
 {
+    int points = place.seed < 0 ? b->grid->point_count : 1;
     for (place.data = 0; place.data < b->study->data.count; place.data++)
         for (place.arm = 0; place.arm < b->study->arm_count; place.arm++)
-            TRY(add_transfer(b, &place, source));
+            for (int point = 0; point < points; point++)
+                TRY(add_transfer(b, &place, source, point));
     return OK;
 }
 
@@ -140,7 +180,8 @@ static enum status add_networks(struct builder *b, int seed)
 {
     const struct study *study = b->study;
     struct grid_place place = {.seed = seed};
-    for (place.impl = 0; place.impl < study->impls.count; place.impl++)
+    int impl_count = seed < 0 ? 1 : study->impls.count;
+    for (place.impl = 0; place.impl < impl_count; place.impl++)
         for (place.model = 0; place.model < study->models.count; place.model++)
             for (place.attention = 0; place.attention < study->attention.count;
                  place.attention++) {
@@ -151,6 +192,63 @@ static enum status add_networks(struct builder *b, int seed)
             }
     return OK;
 }
+
+/* ---- searches ---- */
+
+enum status grid_search_id(const char *const *keys, int count, char id[CELL_KEY_SIZE])
+{
+    char *text = malloc((size_t)count * CELL_KEY_SIZE + 1), *at = text;
+    if (!text)
+        return fail(ERR_MEMORY, "no memory for a search of %d runs", count);
+    for (int i = 0; i < count; i++)
+        at += sprintf(at, "%.*s\n", CELL_KEY_SIZE - 1, keys[i]);
+    cell_hash(text, id);
+    free(text);
+    return OK;
+}
+
+static enum status identify_search(struct grid *grid, struct grid_search *search)
+{
+    const char *keys[SEARCH_POINTS_MAX * SEARCH_SEEDS_MAX];
+    int count = grid->point_count * grid->search_seeds;
+    for (int i = 0; i < count; i++)
+        keys[i] = grid->cells[search->trials[i]].key;
+    return grid_search_id(keys, count, search->id);
+}
+
+static enum status make_searches(struct builder *b, int count, int points)
+{
+    struct grid *grid = b->grid;
+    size_t trials = (size_t)(points * b->study->search.seeds);
+    grid->searches = calloc((size_t)count, sizeof *grid->searches);
+    grid->choices = calloc((size_t)points, sizeof *grid->choices);
+    grid->search_count = grid->searches ? count : 0;
+    grid->point_count = grid->choices ? points : 0;
+    grid->search_seeds = b->study->search.seeds;
+    bool good = grid->searches && grid->choices;
+    for (int i = 0; i < count && good; i++)
+        good = (grid->searches[i].trials = calloc(trials, sizeof(int))) != NULL;
+    for (int i = 0; i < points && good; i++)
+        good = (grid->choices[i] = search_choice(&b->study->search, i)) != NULL;
+    return good ? OK : fail(ERR_MEMORY, "no memory for %d searches of %d runs", count, points);
+}
+
+/* The trials, seed by seed; and then the ids, which the cells that count need. */
+static enum status add_searches(struct builder *b)
+{
+    const struct study *s = b->study;
+    if (s->search.seeds == 0)
+        return OK;
+    TRY(make_searches(b, s->models.count * s->attention.count * s->data.count * s->arm_count,
+                      search_points(&s->search)));
+    for (int i = 0; i < s->search.seeds; i++)
+        TRY(add_networks(b, -1 - i));
+    for (int i = 0; i < b->grid->search_count; i++)
+        TRY(identify_search(b->grid, &b->grid->searches[i]));
+    return OK;
+}
+
+/* ---- the whole ---- */
 
 /* Names that cannot be are found before the first cell runs, not in each of them. */
 static enum status check_names(const struct study *study)
@@ -189,13 +287,15 @@ static enum status build(struct builder *b, grid_data_key *data_key)
     const struct study *s = b->study;
     TRY(check_names(s));
     TRY(read_data_keys(b, data_key));
-    b->capacity = s->seed_count * s->impls.count * s->models.count * s->attention.count *
-                  (1 + s->data.count * s->arm_count);
+    int networks = s->models.count * s->attention.count, runs = s->data.count * s->arm_count;
+    b->capacity = networks * (s->seed_count * s->impls.count * (1 + runs) +
+                              s->search.seeds * (1 + runs * search_points(&s->search)));
     b->grid->cells = calloc((size_t)b->capacity, sizeof *b->grid->cells);
     b->grid->places = calloc((size_t)b->capacity, sizeof *b->grid->places);
     b->grid->claims = claims_text(&s->claims);
     if (!b->grid->cells || !b->grid->places || !b->grid->claims)
         return fail(ERR_MEMORY, "no memory for a study of %d cells", b->capacity);
+    TRY(add_searches(b));
     for (int i = 0; i < s->seed_count; i++)
         TRY(add_networks(b, i));
     return OK;

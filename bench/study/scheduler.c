@@ -1,6 +1,7 @@
 /* Runs the cells of a grid: see scheduler.h. What a worker does is work.c. */
 #include "bench/study/scheduler.h"
 #include "bench/measure/clock.h"
+#include "bench/study/search.h"
 #include "bench/study/study_progress.h"
 #include "bench/study/worker.h"
 
@@ -19,6 +20,7 @@ enum place {
 struct task {
     enum place place;
     int source;       /* index of its source; -1: none */
+    int search;       /* index of the search that chooses settings of it; -1: none */
     int tries;        /* times that it failed in this run */
     pid_t pid;
     int64_t since_ns; /* start of its worker, or when it was found to be away */
@@ -30,6 +32,7 @@ struct scheduler {
     const struct scheduler_options *options;
     struct scheduler_report *report;
     struct task *tasks;
+    bool *chosen; /* by search */
     int running;
     int64_t renewed_ns;
     struct study_progress progress;
@@ -77,6 +80,46 @@ static enum status check_weights(struct scheduler *s, int i)
     return store_reset(s->store, cell->key);
 }
 
+/* A trial of a search that is not done; -1 when all are. */
+static int open_trial(const struct scheduler *s, int search)
+{
+    int count = s->grid->point_count * s->grid->search_seeds;
+    for (int t = 0; t < count; t++)
+        if (s->tasks[s->grid->searches[search].trials[t]].place != PLACE_DONE)
+            return s->grid->searches[search].trials[t];
+    return -1;
+}
+
+/* A choice that came out differently than before makes cells that were done wait again. */
+static enum status reopen(struct scheduler *s, int search)
+{
+    enum cell_state state;
+    bool diverged;
+    for (int i = 0; i < s->grid->count; i++) {
+        if (s->tasks[i].search != search || s->tasks[i].place != PLACE_DONE)
+            continue;
+        TRY(store_look(s->store, s->grid->cells[i].key, NULL, &state, &diverged));
+        if (state != STATE_DONE)
+            s->tasks[i].place = PLACE_WAITING;
+    }
+    return OK;
+}
+
+/* Lets every search choose whose trials are all done. */
+static enum status settle_searches(struct scheduler *s)
+{
+    int changed;
+    for (int i = 0; i < s->grid->search_count; i++) {
+        if (s->chosen[i] || open_trial(s, i) >= 0)
+            continue;
+        TRY(store_choose(s->store, s->grid->searches[i].id, &changed));
+        s->chosen[i] = true;
+        if (changed > 0)
+            TRY(reopen(s, i));
+    }
+    return OK;
+}
+
 static enum status find_tasks(struct scheduler *s)
 {
     bool diverged;
@@ -84,11 +127,13 @@ static enum status find_tasks(struct scheduler *s)
         const struct cell *cell = &s->grid->cells[i];
         enum cell_state state;
         s->tasks[i].source = cell->source[0] ? grid_find(s->grid, cell->source) : -1;
+        s->tasks[i].search = grid_find_search(s->grid, cell->search);
         TRY(store_look(s->store, cell->key, NULL, &state, &diverged));
         s->tasks[i].place = s->options->only && !s->options->only[i] ? PLACE_OUTSIDE
                             : state == STATE_DONE                    ? PLACE_DONE
                                                                      : PLACE_WAITING;
     }
+    TRY(settle_searches(s));
     for (int i = 0; i < s->grid->count; i++)
         TRY(check_weights(s, i));
     return OK;
@@ -121,7 +166,8 @@ static bool is_ready(const struct scheduler *s, int i)
     if (task->place == PLACE_AWAY)
         return ms_since(task->since_ns) >= AWAY_MS;
     return task->place == PLACE_WAITING &&
-           (task->source < 0 || s->tasks[task->source].place == PLACE_DONE);
+           (task->source < 0 || s->tasks[task->source].place == PLACE_DONE) &&
+           (task->search < 0 || s->chosen[task->search]);
 }
 
 static void count_reused(struct scheduler *s, int i)
@@ -182,11 +228,25 @@ static enum status start_ready(struct scheduler *s)
 
 /* ---- ending ---- */
 
-static void describe(const struct cell *cell, char text[400])
+/* Which combination of its search cell i tries, for people; "" when it is no such run. */
+static void describe_trial(const struct grid *grid, int i, char *text, size_t size)
 {
+    int count = grid->point_count * grid->search_seeds;
+    text[0] = '\0';
+    for (int search = 0; grid->cells[i].trial && search < grid->search_count; search++)
+        for (int t = 0; t < count; t++)
+            if (grid->searches[search].trials[t] == i)
+                search_print(grid->choices[t / grid->search_seeds], text, size);
+}
+
+static void describe(const struct grid *grid, int i, char text[400])
+{
+    const struct cell *cell = &grid->cells[i];
     const struct train_settings *s = &cell->settings;
-    snprintf(text, 400, "%s %s %s seed %llu", s->model, s->attention,
-             cell->role == ROLE_SOURCE ? "source" : cell->arm,
+    char trial[200];
+    describe_trial(grid, i, trial, sizeof trial);
+    snprintf(text, 400, "%s %s %s%s%s seed %llu", s->model, s->attention,
+             cell->role == ROLE_SOURCE ? "source" : cell->arm, *trial ? " search " : "", trial,
              (unsigned long long)s->seed);
 }
 
@@ -199,7 +259,7 @@ static void end_task(struct scheduler *s, int i, enum place place, const char *w
     task->tries += failed;
     s->report->done += !failed;
     s->report->failed += failed;
-    describe(&s->grid->cells[i], text);
+    describe(s->grid, i, text);
     study_progress_cell(&s->progress, kind_of(&s->grid->cells[i]), failed,
                         (double)ms_since(task->since_ns) * 1e-3, text);
     if (failed)
@@ -308,15 +368,41 @@ static bool try_again(struct scheduler *s)
     return any;
 }
 
-/* A source that failed during this run leaves its cells waiting for ever. */
-static void count_blocked(struct scheduler *s)
+/* A cell whose search is not whole fails, by the name of the trial: a choice among what is left
+ * would give its arm fewer trials than the others. */
+static enum status fail_unchosen(struct scheduler *s, int i)
+{
+    struct cell cell;
+    int attempt, trial = open_trial(s, s->tasks[i].search);
+    char what[400], why[512];
+    describe(s->grid, trial, what);
+    snprintf(why, sizeof why, "its search is not whole: %s %s", what,
+             s->tasks[trial].place == PLACE_FAILED ? "failed" : "could not run");
+    TRY(store_claim(s->store, s->grid->cells[i].key, &cell, &attempt));
+    if (attempt > 0)
+        TRY(store_fail(s->store, cell.key, attempt, why));
+    s->tasks[i].place = PLACE_FAILED;
+    s->report->failed++;
+    describe(s->grid, i, what);
+    study_progress_say(&s->progress, "%s FAILED: %s", what, why);
+    return OK;
+}
+
+/* A source that failed during this run leaves its cells waiting for ever, and so does a trial. */
+static enum status count_blocked(struct scheduler *s)
 {
     for (int i = 0; i < s->grid->count; i++) {
-        if (s->tasks[i].place == PLACE_WAITING) {
-            s->tasks[i].place = PLACE_BLOCKED;
-            s->report->blocked++;
+        struct task *task = &s->tasks[i];
+        if (task->place != PLACE_WAITING)
+            continue;
+        if (task->search >= 0 && !s->chosen[task->search]) {
+            TRY(fail_unchosen(s, i));
+            continue;
         }
+        task->place = PLACE_BLOCKED;
+        s->report->blocked++;
     }
+    return OK;
 }
 
 static enum status loop(struct scheduler *s)
@@ -329,9 +415,10 @@ static enum status loop(struct scheduler *s)
         study_progress_tick(&s->progress);
         worker_pause(POLL_MS);
         TRY(collect_ended(s));
+        TRY(settle_searches(s));
         TRY(renew_leases(s));
     }
-    count_blocked(s);
+    TRY(count_blocked(s));
     study_progress_end(&s->progress);
     return OK;
 }
@@ -343,9 +430,11 @@ enum status scheduler_run(struct store *store, const struct grid *grid,
     CHECK(options->jobs > 0);
     *report = (struct scheduler_report){0};
     s.tasks = calloc((size_t)grid->count + 1, sizeof *s.tasks);
-    if (!s.tasks)
-        return fail(ERR_MEMORY, "no memory for %d cells", grid->count);
-    enum status status = loop(&s);
+    s.chosen = calloc((size_t)grid->search_count + 1, sizeof *s.chosen);
+    enum status status = s.tasks && s.chosen ? loop(&s)
+                                             : fail(ERR_MEMORY, "no memory for %d cells",
+                                                    grid->count);
     free(s.tasks);
+    free(s.chosen);
     return status;
 }

@@ -25,8 +25,9 @@ struct scheduler_report {
 /* Exit statuses of a worker (the state in the store is what counts; these only explain). */
 enum { WORKER_EXIT_DONE = 0, WORKER_EXIT_FAILED = 1, WORKER_EXIT_ELSEWHERE = 3 };
 
-/* Registered cells that are done are reused. A cell runs when its source is done; one that fails
- * does not stop the others. A worker that dies leaves a failed cell that says how. Cells that
+/* Registered cells that are done are reused. A cell runs when its source is done and its search has
+ * chosen; one that fails does not stop the others, but for those whose search is not whole without
+ * it, which fail too. A worker that dies leaves a failed cell that says how. Cells that
  * another run is at are waited for. A status other than OK means that the store or the processes
  * failed, or that the disk is full, and not a cell. */
 enum status scheduler_run(struct store *store, const struct grid *grid,

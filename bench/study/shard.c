@@ -2,6 +2,7 @@
 #include "bench/study/shard.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum status shard_parse(const char *text, int *index, int *count)
@@ -14,16 +15,49 @@ enum status shard_parse(const char *text, int *index, int *count)
     return OK;
 }
 
-/* The cells of the group that cell i leads; 0 when it follows another. */
-static int group_size(const struct grid *grid, int i)
+/* ---- groups ----
+ * leader[i] leads, cell by cell, to the first of the cells that have to stay with cell i. */
+
+static int first_of(const int *leader, int i)
 {
-    int size = 1;
-    if (grid->cells[i].source[0] && grid_find(grid, grid->cells[i].source) >= 0)
-        return 0;
-    for (int j = i + 1; j < grid->count; j++)
-        size += strcmp(grid->cells[j].source, grid->cells[i].key) == 0;
-    return size;
+    while (leader[i] != i)
+        i = leader[i];
+    return i;
 }
+
+static void join(int *leader, int a, int b)
+{
+    a = first_of(leader, a);
+    b = first_of(leader, b);
+    leader[a > b ? a : b] = a > b ? b : a;
+}
+
+static void find_groups(const struct grid *grid, int *leader)
+{
+    for (int i = 0; i < grid->count; i++)
+        leader[i] = i;
+    for (int i = 0; i < grid->count; i++) {
+        const struct cell *cell = &grid->cells[i];
+        int source = cell->source[0] ? grid_find(grid, cell->source) : -1;
+        int search = grid_find_search(grid, cell->search);
+        if (source >= 0)
+            join(leader, i, source);
+        for (int t = 0; search >= 0 && t < grid->point_count * grid->search_seeds; t++)
+            join(leader, i, grid->searches[search].trials[t]);
+    }
+}
+
+/* What a group weighs. With searches its trials alone do: so that a further seed moves nothing. */
+static int group_weight(const struct grid *grid, const int *leader, int first)
+{
+    int weight = 0;
+    for (int i = first; i < grid->count; i++)
+        weight += first_of(leader, i) == first &&
+                  (grid->search_count == 0 || grid->cells[i].trial);
+    return weight;
+}
+
+/* ---- shards ---- */
 
 static int least(const int *loads, int count)
 {
@@ -34,18 +68,23 @@ static int least(const int *loads, int count)
     return best;
 }
 
-void shard_choose(const struct grid *grid, int index, int count, bool *mine)
+enum status shard_choose(const struct grid *grid, int index, int count, bool *mine)
 {
-    int loads[SHARD_MAX] = {0};
+    int loads[SHARD_MAX] = {0}, *leader = calloc((size_t)grid->count + 1, sizeof *leader);
     CHECK(index >= 1 && index <= count && count <= SHARD_MAX);
+    if (!leader)
+        return fail(ERR_MEMORY, "no memory for a shard");
+    find_groups(grid, leader);
     for (int i = 0; i < grid->count; i++) {
-        int size = group_size(grid, i);
-        if (size == 0) {
-            mine[i] = mine[grid_find(grid, grid->cells[i].source)];
+        int first = first_of(leader, i);
+        if (first < i) {
+            mine[i] = mine[first];
             continue;
         }
         int shard = least(loads, count);
-        loads[shard] += size;
+        loads[shard] += group_weight(grid, leader, i);
         mine[i] = shard == index - 1;
     }
+    free(leader);
+    return OK;
 }

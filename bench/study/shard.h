@@ -10,9 +10,11 @@ enum { SHARD_MAX = 1024 };
 enum status shard_parse(const char *text, int *index, int *count);
 
 /* Sets mine[i] for the cells of the grid that shard `index` (from 1) of `count` runs. A source and
- * all that start from it are one group and stay together; group by group, in the grid's order, the
- * shard with the fewest cells so far is given the next. Every cell is in one shard, and seeds that
- * are added to a study move none of the cells before. `mine` has grid->count places. */
-void shard_choose(const struct grid *grid, int index, int count, bool *mine);
+ * all that start from it are one group and stay together, and so do the trials of a search and all
+ * cells whose settings it chooses (a network with its attention, at all seeds). Group by group, in
+ * the grid's order, the shard with the fewest cells so far (with searches: the fewest trials) is
+ * given the next. Every cell is in one shard, and seeds that are added to a study move none of the
+ * cells before. `mine` has grid->count places. ERR_MEMORY. */
+enum status shard_choose(const struct grid *grid, int index, int count, bool *mine);
 
 #endif

@@ -16,6 +16,13 @@
 
 enum { ROOM_BYTES = 1 << 20 }; /* less than this is no room: a cell needs more */
 
+#define SEARCH_TABLES \
+    "CREATE TABLE searches (id TEXT PRIMARY KEY, chosen TEXT, value REAL) STRICT;" \
+    "CREATE TABLE trials (search TEXT NOT NULL REFERENCES searches (id)," \
+    " position INTEGER NOT NULL, choice TEXT NOT NULL," \
+    " key TEXT NOT NULL REFERENCES cells (key), PRIMARY KEY (search, position))" \
+    " STRICT, WITHOUT ROWID;"
+
 static const char schema[] =
     "CREATE TABLE provenance (id TEXT PRIMARY KEY, commit_id TEXT NOT NULL, json TEXT NOT NULL)"
     " STRICT;"
@@ -26,7 +33,8 @@ static const char schema[] =
     " attempts INTEGER NOT NULL DEFAULT 0, error TEXT,"
     " host TEXT, pid INTEGER, pid_start INTEGER, lease INTEGER, started TEXT, finished TEXT,"
     " diverged TEXT, how TEXT, split_hash TEXT, data_hash TEXT, command TEXT,"
-    " provenance TEXT REFERENCES provenance (id)) STRICT;"
+    " provenance TEXT REFERENCES provenance (id),"
+    " search TEXT REFERENCES searches (id)) STRICT;"
     "CREATE TABLE metrics (key TEXT NOT NULL REFERENCES cells (key), name TEXT NOT NULL,"
     " value REAL, PRIMARY KEY (key, name)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE curves (key TEXT NOT NULL REFERENCES cells (key), epoch INTEGER NOT NULL,"
@@ -41,16 +49,19 @@ static const char schema[] =
     " claims TEXT) STRICT;"
     "CREATE TABLE members (study TEXT NOT NULL REFERENCES studies (name),"
     " position INTEGER NOT NULL, key TEXT NOT NULL REFERENCES cells (key), arm TEXT,"
-    " PRIMARY KEY (study, position)) STRICT, WITHOUT ROWID;"
+    " trial INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (study, position)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE latency (id TEXT PRIMARY KEY, study TEXT NOT NULL, run TEXT, row TEXT NOT NULL,"
-    " created TEXT NOT NULL, provenance TEXT NOT NULL REFERENCES provenance (id)) STRICT;";
+    " created TEXT NOT NULL, provenance TEXT NOT NULL REFERENCES provenance (id)) STRICT;"
+    SEARCH_TABLES;
 
-/* Version 2: what a study claims, and what it calls its arms. */
+/* Version 2: what a study claims, and what it calls its arms. Version 3: searches. */
 static const char *const upgrades[] = {
-    "ALTER TABLE studies ADD COLUMN claims TEXT; ALTER TABLE members ADD COLUMN arm TEXT"};
+    "ALTER TABLE studies ADD COLUMN claims TEXT; ALTER TABLE members ADD COLUMN arm TEXT",
+    SEARCH_TABLES "ALTER TABLE cells ADD COLUMN search TEXT REFERENCES searches (id);"
+    "ALTER TABLE members ADD COLUMN trial INTEGER NOT NULL DEFAULT 0"};
 
 /* The application number is the ASCII text "CBAM". */
-static const struct db_kind store_kind = {0x4342414d, 2, schema, upgrades};
+static const struct db_kind store_kind = {0x4342414d, 3, schema, upgrades};
 
 /* ---- opening ---- */
 
@@ -174,7 +185,9 @@ static enum status put_study(struct store *store, const char *study, const char 
 static enum status put_cell(struct store *store, const struct cell *cell)
 {
     sqlite3_stmt *stmt;
-    json_t *json = train_settings_json(&cell->settings);
+    struct train_settings run;
+    TRY(store_set_choice(store, cell, &run));
+    json_t *json = train_settings_json(&run);
     char *settings = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
     json_decref(json);
     if (!settings)
@@ -183,8 +196,8 @@ static enum status put_cell(struct store *store, const struct cell *cell)
      * place, so the settings are brought up to date. */
     enum status status = db_prepare(
         &store->db, &stmt,
-        "INSERT INTO cells (key, role, source, identity, settings, state)"
-        " VALUES (?, ?, ?, ?, ?, 'pending')"
+        "INSERT INTO cells (key, role, source, identity, settings, search, state)"
+        " VALUES (?, ?, ?, ?, ?, ?, 'pending')"
         " ON CONFLICT (key) DO UPDATE SET settings = excluded.settings WHERE state <> 'done'");
     if (status == OK) {
         db_bind_text(stmt, 1, cell->key);
@@ -192,6 +205,7 @@ static enum status put_cell(struct store *store, const struct cell *cell)
         db_bind_text(stmt, 3, cell->source[0] ? cell->source : NULL);
         db_bind_text(stmt, 4, cell->identity);
         db_bind_text(stmt, 5, settings);
+        db_bind_text(stmt, 6, cell->search[0] ? cell->search : NULL);
         status = db_run(&store->db, stmt);
     }
     free(settings);
@@ -202,23 +216,25 @@ static enum status put_member(struct store *store, const char *study, int positi
                               const struct cell *cell)
 {
     sqlite3_stmt *stmt;
-    TRY(db_prepare(&store->db, &stmt, "INSERT INTO members (study, position, key, arm)"
-                   " VALUES (?, ?, ?, ?)"));
+    TRY(db_prepare(&store->db, &stmt, "INSERT INTO members (study, position, key, arm, trial)"
+                   " VALUES (?, ?, ?, ?, ?)"));
     db_bind_text(stmt, 1, study);
     db_bind_int(stmt, 2, position);
     db_bind_text(stmt, 3, cell->key);
     db_bind_text(stmt, 4, *cell->arm ? cell->arm : NULL);
+    db_bind_int(stmt, 5, cell->trial);
     return db_run(&store->db, stmt);
 }
 
 static enum status put_grid(struct store *store, const char *study, const struct grid *grid)
 {
     TRY(put_study(store, study, grid->claims));
+    TRY(store_put_searches(store, grid));
     for (int i = 0; i < grid->count; i++) {
         TRY(put_cell(store, &grid->cells[i]));
         TRY(put_member(store, study, i, &grid->cells[i]));
     }
-    return OK;
+    return store_put_trials(store, grid);
 }
 
 enum status store_register(struct store *store, const char *study, const struct grid *grid)

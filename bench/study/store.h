@@ -117,6 +117,46 @@ enum status store_agreement(struct store *store, const char *key, struct agreeme
 /* A stored provenance as the JSON text of provenance_json(); "" when unknown. Allocated: free(). */
 enum status store_provenance(struct store *store, const char *id, char **json_text);
 
+/* ---- searches ---- */
+
+struct store_trial {
+    char key[CELL_KEY_SIZE];
+    char *choice; /* the combination, as search_choice() writes it; owned */
+    enum cell_state state;
+    bool diverged;
+    double val_accuracy; /* NaN unless done */
+};
+
+/* A search: its trials combination by combination, and what was chosen by their validation accuracy,
+ * once all are done. */
+struct store_search {
+    char id[CELL_KEY_SIZE];
+    char *chosen; /* a trial's choice; NULL while there is none; owned */
+    double value; /* its mean validation accuracy; NaN when all combinations diverged */
+    int count;
+    struct store_trial *trials; /* owned */
+};
+
+/* ERR_USAGE when there is no such search. */
+enum status store_search(struct store *store, const char *id, struct store_search *search);
+void store_search_free(struct store_search *search); /* a zeroed one is allowed */
+
+/* Seeds of each combination, and the mean validation accuracy of combination `point`: NaN while a
+ * trial is missing, -infinity when one of them diverged. */
+int store_search_seeds(const struct store_search *search);
+double store_search_mean(const struct store_search *search, int point);
+
+/* Chooses: the combination with the highest mean validation accuracy, the first of equal ones; one
+ * that diverged on any seed comes after all others. Records it, and sets it in all cells that the
+ * search decides; those that were run with other settings (*changed counts) become pending. ERR_USAGE
+ * when a trial is not done. Test accuracy is not looked at. */
+enum status store_choose(struct store *store, const char *id, int *changed);
+
+/* What a cell has to do with searches: nothing (any more), a trial of one, or one whose settings are
+ * not chosen yet. */
+enum search_part { SEARCH_NONE, SEARCH_TRIAL, SEARCH_UNDECIDED };
+enum status store_part(struct store *store, const char *key, enum search_part *part);
+
 /* ---- latency ---- */
 
 /* Adds one row of the latency verb to a study: json_text is the row as that verb prints it. */

@@ -20,6 +20,18 @@ bool store_worker_is_dead(const struct store *store, const char *host, int64_t p
 /* A cell from the columns role, source, settings of a row, `column` being the first. */
 enum status store_read_cell(sqlite3_stmt *stmt, int column, const char *key, struct cell *cell);
 
+/* A state from its name; STATE_PENDING for what is none. */
+enum cell_state store_parse_state(const char *text);
+
+/* Records the searches of a grid before its cells, and their trials after them (inside a
+ * transaction). */
+enum status store_put_searches(struct store *store, const struct grid *grid);
+enum status store_put_trials(struct store *store, const struct grid *grid);
+
+/* The settings of a cell with what its search chose, where it has one that has chosen. */
+enum status store_set_choice(struct store *store, const struct cell *cell,
+                             struct train_settings *settings);
+
 /* Makes sure that this process's provenance is stored (inside a transaction). */
 enum status store_put_provenance(struct store *store);
 

@@ -14,7 +14,7 @@ const char *cell_state_name(enum cell_state state)
     return state_names[state];
 }
 
-static enum cell_state parse_state(const char *text)
+enum cell_state store_parse_state(const char *text)
 {
     for (int i = 0; i < STATE_COUNT; i++)
         if (strcmp(text, state_names[i]) == 0)
@@ -45,7 +45,8 @@ enum status store_read_cell(sqlite3_stmt *stmt, int column, const char *key, str
 /* Columns of the query in store_rows(). */
 enum {
     KEY, ROLE, SOURCE, SETTINGS, STATE, ATTEMPTS, ERROR, HOST, PID, PID_START, LEASE_OVER, STARTED,
-    FINISHED, DIVERGED, HOW, COMMIT, PROVENANCE, COMMAND, ARM
+    FINISHED, DIVERGED, HOW, COMMIT, PROVENANCE, COMMAND, ARM,
+    SEARCH, TRIAL
 };
 
 static void read_worker(const struct store *store, sqlite3_stmt *stmt, struct store_row *row)
@@ -67,7 +68,9 @@ static enum status read_row(const struct store *store, sqlite3_stmt *stmt, struc
     if (!row->cell.arm[0] && row->cell.role == ROLE_TRANSFER)
         snprintf(row->cell.arm, sizeof row->cell.arm, "%s",
                  transfer_name(row->cell.settings.transfer));
-    row->state = parse_state(db_text(stmt, STATE));
+    db_copy_text(stmt, SEARCH, row->cell.search, sizeof row->cell.search);
+    row->cell.trial = sqlite3_column_int(stmt, TRIAL) != 0;
+    row->state = store_parse_state(db_text(stmt, STATE));
     row->attempts = sqlite3_column_int(stmt, ATTEMPTS);
     read_worker(store, stmt, row);
     db_copy_text(stmt, ERROR, row->error, sizeof row->error);
@@ -110,7 +113,8 @@ static enum status read_rows(struct store *store, const char *study, int capacit
     TRY(db_prepare(&store->db, &stmt,
                    "SELECT c.key, c.role, c.source, c.settings, c.state, c.attempts, c.error,"
                    " c.host, c.pid, c.pid_start, coalesce(c.lease < unixepoch(), 1), c.started,"
-                   " c.finished, c.diverged, c.how, p.commit_id, c.provenance, c.command, m.arm"
+                   " c.finished, c.diverged, c.how, p.commit_id, c.provenance, c.command, m.arm,"
+                   " c.search, m.trial"
                    " FROM members m JOIN cells c ON c.key = m.key"
                    " LEFT JOIN provenance p ON p.id = c.provenance"
                    " WHERE m.study = ? ORDER BY m.position"));
@@ -150,7 +154,7 @@ enum status store_look(struct store *store, const char *key, struct cell *cell,
     if (status == OK && !row)
         status = fail(ERR_USAGE, "%s: there is no cell '%s'", store->db.path, key);
     if (status == OK) {
-        *state = parse_state(db_text(stmt, 0));
+        *state = store_parse_state(db_text(stmt, 0));
         *diverged = sqlite3_column_int(stmt, 1) != 0;
     }
     if (status == OK && cell)

@@ -1,8 +1,10 @@
 /* From a study file's texts to a checked study: see study.h. Opens no other file. */
 #include "bench/study/study.h"
 #include "bench/study/claims.h"
+#include "bench/study/search.h"
 #include "bench/study/study_file.h"
 #include "bench/transfer/arm.h"
+#include "datasets/spec.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -213,6 +215,77 @@ static enum status take_arm(const struct yaml_study *yaml, int i, struct study *
     return OK;
 }
 
+/* ---- search ---- */
+
+/* What is searched is chosen, and not said. */
+static enum status refuse_said(const struct study *study, const char *place,
+                               const struct yaml_options *options)
+{
+    int count;
+    const struct setting_field *fields = train_settings_fields(&count);
+    for (int i = 0; i < count; i++)
+        if (options->text[i] && search_has(&study->search, fields[i].option))
+            return fail(ERR_FORMAT, "%s: '%s' has no meaning beside 'search', which chooses it",
+                        place, fields[i].option);
+    return OK;
+}
+
+/* Choosing on the test images would spoil them. What is no specification at all is found when the
+ * data are opened. */
+static enum status check_validation(const struct study *study)
+{
+    struct data_spec spec;
+    for (int i = 0; i < study->data.count; i++)
+        if (data_spec_parse(study->data.text[i], &spec) == OK && spec.val == 0)
+            return fail(ERR_FORMAT, "target: data: '%s' has no validation images, which 'search' "
+                        "chooses on: val=N, or per-class=N (with N/5 of them), was expected",
+                        study->data.text[i]);
+    return OK;
+}
+
+static enum status check_seeds(const struct study *study)
+{
+    for (int i = 0; i < study->seed_count; i++)
+        for (int j = 0; j < study->search.seeds; j++)
+            if (study->seeds[i] == search_seed(j))
+                return fail(ERR_FORMAT, "seed-list: %" PRIu64 " is a seed of the search (from %d "
+                            "on), which must not count", study->seeds[i], SEARCH_SEED_FIRST);
+    return OK;
+}
+
+static enum status take_values(const struct yaml_search *yaml, struct study_search *search)
+{
+    int count;
+    const struct setting_field *fields = train_settings_fields(&count);
+    for (int i = 0; i < count; i++)
+        if (yaml->values[i].text)
+            TRY(search_add(search, fields[i].option, yaml->values[i].text,
+                           (int)yaml->values[i].count));
+    int points = search_points(search);
+    if (points < 2 || points > SEARCH_POINTS_MAX)
+        return fail(ERR_FORMAT, "search: %d combination%s of values: 2 to %d were expected",
+                    points, points == 1 ? "" : "s", SEARCH_POINTS_MAX);
+    return OK;
+}
+
+static enum status take_search(const struct yaml_study *yaml, struct study *study)
+{
+    if (!yaml->search)
+        return OK;
+    int64_t seeds = yaml->search->seeds;
+    if (seeds < 1 || seeds > SEARCH_SEEDS_MAX)
+        return fail(ERR_FORMAT, "search: seeds is %" PRId64 ": a whole number from 1 to %d was "
+                    "expected", seeds, SEARCH_SEEDS_MAX);
+    study->search.seeds = (int)seeds;
+    TRY(take_values(yaml->search, &study->search));
+    TRY(check_seeds(study));
+    TRY(check_validation(study));
+    TRY(refuse_said(study, "target", &yaml->target->options));
+    for (uint32_t i = 0; i < yaml->transfer_count; i++)
+        TRY(refuse_said(study, "transfer", &yaml->transfer[i].options));
+    return OK;
+}
+
 /* ---- claims ---- */
 
 static enum status take_family(const struct yaml_family *yaml, struct study_claims *claims)
@@ -301,6 +374,7 @@ static enum status take_study(const struct yaml_study *yaml, struct study *study
     TRY(take_int("jobs", yaml->jobs, 1, 1024, 0, &study->jobs));
     TRY(take_int("agreement-images", images, 1, 1000000, 0, &study->agreement_images));
     TRY(take_claims(yaml, study));
+    TRY(take_search(yaml, study));
     return take_latency(yaml->latency, study);
 }
 

@@ -37,6 +37,19 @@ struct study_claims {
     double reach; /* validation accuracy, a share, whose time is reported; 0: none */
 };
 
+/* An equal search budget: every arm tries every combination of the values, on seeds apart from those
+ * that count; the best by validation accuracy is what its counting runs get. search.h. */
+enum { SEARCH_AXES_MAX = 6, SEARCH_POINTS_MAX = 256, SEARCH_SEEDS_MAX = 16 };
+struct study_search_axis {
+    char option[24];
+    struct study_list values;
+};
+struct study_search {
+    int seeds;      /* 0: no search */
+    int axis_count; /* settings that are searched */
+    struct study_search_axis axes[SEARCH_AXES_MAX];
+};
+
 /* What the latency part of a study times: whole networks, after all training. */
 struct study_latency {
     bool wanted;
@@ -68,6 +81,7 @@ struct study {
     int agreement_images; /* test images on which implementations are compared; 0: not at all */
     struct study_latency latency;
     struct study_claims claims;
+    struct study_search search;
 };
 
 /* Reads and checks a study file. ERR_IO, or ERR_FORMAT with one line that names the file, the place

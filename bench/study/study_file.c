@@ -2,6 +2,7 @@
  * one table of settings.h. Knows what may be said, not what it means (study.c). */
 #include "bench/study/study_file.h"
 #include "bench/net/input_file.h"
+#include "bench/study/search.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,6 +64,7 @@ enum { MAPPING_FIELDS = 8 + YAML_OPTIONS_MAX };
 
 struct schema {
     cyaml_schema_field_t source[MAPPING_FIELDS], target[MAPPING_FIELDS], arm[MAPPING_FIELDS];
+    cyaml_schema_field_t search[MAPPING_FIELDS];
     cyaml_schema_value_t arm_entry, root;
     cyaml_schema_field_t top[24];
 };
@@ -98,8 +100,31 @@ static void add_options(cyaml_schema_field_t out[MAPPING_FIELDS],
     out[n] = (cyaml_schema_field_t){.key = NULL};
 }
 
+/* `seeds`, and a list for every setting that may be searched. */
+static void add_search(cyaml_schema_field_t out[MAPPING_FIELDS])
+{
+    int n = 0, count;
+    const struct setting_field *fields = train_settings_fields(&count);
+    CHECK(count <= YAML_OPTIONS_MAX);
+    out[n++] = (cyaml_schema_field_t)CYAML_FIELD_INT("seeds", CYAML_FLAG_DEFAULT,
+                                                     struct yaml_search, seeds);
+    for (int i = 0; i < count; i++) {
+        if (!search_allows(fields[i].option))
+            continue;
+        size_t place = (size_t)i * sizeof((struct yaml_search *)0)->values[0];
+        out[n++] = (cyaml_schema_field_t){
+            .key = fields[i].option,
+            .data_offset = (uint32_t)(offsetof(struct yaml_search, values[0].text) + place),
+            .count_offset = (uint32_t)(offsetof(struct yaml_search, values[0].count) + place),
+            .count_size = sizeof(uint32_t),
+            .value = {CYAML_VALUE_SEQUENCE(MAYBE, char *, &text_entry, 1, STUDY_LIST_MAX)}};
+    }
+    out[n] = (cyaml_schema_field_t){.key = NULL};
+}
+
 static void make_schema(struct schema *s)
 {
+    add_search(s->search);
     add_options(s->source, source_fields, offsetof(struct yaml_source, options));
     add_options(s->target, target_fields, offsetof(struct yaml_target, options));
     add_options(s->arm, arm_fields, offsetof(struct yaml_arm, options));
@@ -124,6 +149,7 @@ static void make_schema(struct schema *s)
         CYAML_FIELD_SEQUENCE("families", MAYBE, struct yaml_study, families, &family_entry, 1,
                              STUDY_FAMILIES_MAX),
         CYAML_FIELD_INT("reach", CYAML_FLAG_OPTIONAL, struct yaml_study, reach),
+        CYAML_FIELD_MAPPING_PTR("search", MAYBE, struct yaml_study, search, s->search),
         CYAML_FIELD_MAPPING_PTR("latency", MAYBE, struct yaml_study, latency, latency_fields),
         CYAML_FIELD_END};
     CHECK(sizeof top <= sizeof s->top);

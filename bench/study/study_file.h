@@ -48,6 +48,14 @@ struct yaml_latency {
     int64_t input, batch, threads, samples, seconds; /* 0: not said */
 };
 
+struct yaml_search {
+    int64_t seeds;
+    struct {
+        char **text;
+        uint32_t count;
+    } values[YAML_OPTIONS_MAX]; /* place i belongs to field i of train_settings_fields() */
+};
+
 struct yaml_study {
     char *name;
     char **models, **attention, **impls;
@@ -66,6 +74,7 @@ struct yaml_study {
     struct yaml_family *families;
     uint32_t families_count;
     int64_t reach; /* percent; 0: not said */
+    struct yaml_search *search;
 };
 
 /* Reads a file; *yaml is then to be freed with study_file_free(). Errors as study_load(). */

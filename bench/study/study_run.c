@@ -69,7 +69,7 @@ static enum status choose_shard(struct run *run)
     run->mine = calloc((size_t)run->grid.count + 1, sizeof *run->mine);
     if (!run->mine)
         return fail(ERR_MEMORY, "no memory for a shard");
-    shard_choose(&run->grid, o->shard, o->shards, run->mine);
+    TRY(shard_choose(&run->grid, o->shard, o->shards, run->mine));
     say(run, "shard %d of %d; `cbam-bench study merge` brings them together", o->shard, o->shards);
     return OK;
 }

@@ -22,6 +22,7 @@ struct work {
     struct train_result result;
     struct agreement agreement;
     char *command;
+    bool trial;   /* of a search: only its validation accuracy is wanted */
     bool inserts; /* the source has other attention: its tensors may be missing from the file */
 };
 
@@ -79,7 +80,8 @@ static enum status train(struct work *work)
 {
     char features[sizeof work->weights + 16];
     features_folder(work, features, sizeof features);
-    struct train_io io = {.save = work->weights, .features = features[0] ? features : NULL,
+    struct train_io io = {.save = work->trial ? NULL : work->weights,
+                          .features = features[0] ? features : NULL,
                           .allow_missing = work->inserts ? attention_names : NULL};
     return work->ops->train(&work->cell.settings, &io, &work->result);
 }
@@ -106,7 +108,8 @@ static enum status compare(struct work *work)
 /* The command line that repeats the run, with what the settings do not hold. */
 static enum status make_command(struct work *work)
 {
-    work->command = train_settings_command(&work->cell.settings, work->weights);
+    work->command = train_settings_command(&work->cell.settings,
+                                           work->trial ? NULL : work->weights);
     for (int i = 0; work->inserts && work->command && attention_names[i]; i++) {
         char *before = work->command;
         if (asprintf(&work->command, "%s --allow-missing '%s'", before, attention_names[i]) < 0)
@@ -116,9 +119,20 @@ static enum status make_command(struct work *work)
     return work->command ? OK : fail(ERR_MEMORY, "no memory for a command line");
 }
 
+static enum status look_at_search(struct work *work)
+{
+    enum search_part part;
+    TRY(store_part(work->store, work->cell.key, &part));
+    if (part == SEARCH_UNDECIDED)
+        return fail(ERR_USAGE, "its search has chosen nothing yet");
+    work->trial = part == SEARCH_TRIAL;
+    return OK;
+}
+
 static enum status run_claimed(struct work *work)
 {
     bool wanted = true;
+    TRY(look_at_search(work));
     TRY(prepare_source(work, &wanted));
     TRY(make_command(work));
     if (wanted)
@@ -127,7 +141,7 @@ static enum status run_claimed(struct work *work)
         blank_numbers(&work->result);
         return OK;
     }
-    if (work->cell.role == ROLE_TRANSFER && work->agreement_images > 0)
+    if (work->cell.role == ROLE_TRANSFER && !work->trial && work->agreement_images > 0)
         TRY(compare(work));
     return OK;
 }
