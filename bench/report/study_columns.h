@@ -78,6 +78,7 @@ enum status study_table_networks(const struct study_tables_input *input, struct 
 enum status study_table_agreement(const struct study_tables_input *input, struct table **table);
 enum status study_table_latency(const struct study_tables_input *input, struct table **table);
 enum status study_table_runs(const struct study_tables_input *input, struct table **table);
+enum status study_table_search(const struct study_tables_input *input, struct table **table);
 enum status study_table_made(const struct study_tables_input *input, struct table **table);
 
 #endif

@@ -31,6 +31,7 @@ struct report {
 static const enum study_table shown[] = {STUDY_TABLE_COMPARISON, STUDY_TABLE_GENERAL,
                                          STUDY_TABLE_COSTS, STUDY_TABLE_SEEDS,
                                          STUDY_TABLE_SOURCES, STUDY_TABLE_NETWORKS,
+                                         STUDY_TABLE_SEARCH,
                                          STUDY_TABLE_AGREEMENT, STUDY_TABLE_LATENCY};
 enum { SHOWN = sizeof shown / sizeof shown[0] };
 
@@ -42,6 +43,12 @@ static bool is_shown(const struct report *r, int i, enum study_table *which)
     if (r->comparisons.count == 0 && shown[i] == STUDY_TABLE_COMPARISON)
         *which = STUDY_TABLE_RUNS;
     return table_rows(r->tables[*which]) > 0;
+}
+
+/* A study without a search has no such table, nor a file of it. */
+static bool is_made(const struct report *r, enum study_table which)
+{
+    return which != STUDY_TABLE_SEARCH || table_rows(r->tables[which]) > 0;
 }
 
 /* ---- reading ---- */
@@ -104,6 +111,8 @@ static enum status save_tables(const struct report *r)
 {
     for (int i = 0; i < STUDY_TABLE_COUNT; i++) {
         char path[PATH_SIZE + 64];
+        if (!is_made(r, (enum study_table)i))
+            continue;
         snprintf(path, sizeof path, "%s/%s.csv", r->folder, table_name(r->tables[i]));
         TRY(table_save(r->tables[i], TABLE_CSV, path));
         snprintf(path, sizeof path, "%s/%s.json", r->folder, table_name(r->tables[i]));
@@ -111,6 +120,8 @@ static enum status save_tables(const struct report *r)
     }
     for (int i = 0; i < SHOWN; i++) {
         char path[PATH_SIZE + 64];
+        if (!is_made(r, shown[i]))
+            continue;
         snprintf(path, sizeof path, "%s/%s.tex", r->folder, table_name(r->tables[shown[i]]));
         TRY(table_save(r->tables[shown[i]], TABLE_LATEX, path));
     }
@@ -276,6 +287,8 @@ static enum status print_json(const struct report *r, FILE *out)
 {
     fputs("[\n", out);
     for (int i = 0; i < STUDY_TABLE_COUNT; i++) {
+        if (!is_made(r, (enum study_table)i))
+            continue;
         TRY(table_write(r->tables[i], TABLE_JSON, out));
         fputs(i + 1 < STUDY_TABLE_COUNT ? ",\n" : "]\n", out);
     }

@@ -25,6 +25,12 @@ static const char *kind_name(const struct cell *cell)
     return cell->role == ROLE_SOURCE ? "source" : cell->arm;
 }
 
+/* Cells that are counted together: the runs of searches apart from those that count. */
+static const char *count_name(const struct cell *cell)
+{
+    return cell->trial ? "search" : kind_name(cell);
+}
+
 /* ---- time left ---- */
 
 static bool is_finished(const struct study_data *data, int i)
@@ -95,7 +101,7 @@ static void put_counts(struct table *table, const struct study_data *data, const
     double left = 0;
     for (int i = 0; i < data->rows.count; i++) {
         const struct store_row *row = &data->rows.rows[i];
-        if (kind && strcmp(kind, kind_name(&row->cell)) != 0)
+        if (kind && strcmp(kind, count_name(&row->cell)) != 0)
             continue;
         all++;
         state[row->state]++;
@@ -127,6 +133,7 @@ struct table *study_status_counts(const struct study_data *data)
     char title[128];
     snprintf(title, sizeof title, "Study %s", data->name);
     struct table *table = table_new("status", title, count_columns, COUNT(count_columns));
+    put_counts(table, data, "search");
     put_counts(table, data, "source");
     for (int i = 0; i < data->arms.count; i++)
         put_counts(table, data, data->arms.text[i]);
@@ -147,7 +154,8 @@ struct table *study_status_faults(const struct study_data *data)
         table_row(table);
         table_text(table, "network", row->cell.settings.model);
         table_text(table, "attention", row->cell.settings.attention);
-        table_text(table, "cells", kind_name(&row->cell));
+        table_printf(table, "cells", "%s%s", row->cell.trial ? "search: " : "",
+                     kind_name(&row->cell));
         table_printf(table, "seed", "%llu", (unsigned long long)row->cell.settings.seed);
         table_text(table, "state", diverged ? "diverged" : row->stale ? "worker died"
                                                                       : "failed");

@@ -15,6 +15,7 @@ enum study_table {
     STUDY_TABLE_NETWORKS,   /* parameters, MACs, training time */
     STUDY_TABLE_AGREEMENT,  /* how implementations agree on the trained networks */
     STUDY_TABLE_LATENCY,
+    STUDY_TABLE_SEARCH,     /* what each arm tried before, and what was chosen; may be empty */
     STUDY_TABLE_RUNS,       /* every cell, with all numbers and the command that repeats it */
     STUDY_TABLE_MADE,       /* the builds and machines that made the cells */
     STUDY_TABLE_COUNT

@@ -25,14 +25,16 @@ static const struct table_column source_columns[] = {
 };
 
 /* Rows with everything alike but the seed, in the order of the store; `cells` takes them. Returns
- * their number; 0 when the row `first` belongs to an earlier group. */
+ * their number; 0 when the row `first` belongs to an earlier group, or to a search. */
 static int group_by_seed(const struct study_data *data, int first, int *cells)
 {
     const struct store_row *rows = data->rows.rows;
     int count = 0;
+    if (rows[first].cell.trial)
+        return 0;
     for (int i = 0; i < data->rows.count && count < STUDY_SEEDS_MAX; i++) {
         struct train_settings a = rows[first].cell.settings, b = rows[i].cell.settings;
-        if (rows[i].cell.role != rows[first].cell.role || strcmp(a.model, b.model) != 0 ||
+        if (rows[i].cell.role != rows[first].cell.role || rows[i].cell.trial || strcmp(a.model, b.model) != 0 ||
             strcmp(a.attention, b.attention) != 0 || strcmp(a.impl, b.impl) != 0 ||
             strcmp(rows[first].cell.arm, rows[i].cell.arm) != 0 || strcmp(a.data, b.data) != 0)
             continue;
@@ -274,7 +276,7 @@ static void put_run(struct table *table, const struct study_data *data, int i)
     table_row(table);
     study_put_place(table, data, &data->places[i]);
     table_text(table, "data", s->data);
-    table_text(table, "role", cell_role_name(row->cell.role));
+    table_text(table, "role", row->cell.trial ? "search" : cell_role_name(row->cell.role));
     table_text(table, "attention", s->attention);
     table_text(table, "arm", row->cell.role == ROLE_SOURCE ? NULL : row->cell.arm);
     table_printf(table, "seed", "%llu", (unsigned long long)s->seed);

@@ -128,18 +128,31 @@ static void settle(json_t *line)
         json_object_set_new(line, "state", json_string("pending"));
 }
 
-static enum status fill_cell(struct export *x, json_t *line, const char *key, const char *arm)
+/* What a study says of a cell: a row of put_cells(). Members that say nothing are left out, but for
+ * the arm: exports of studies without a search stay as they were. */
+static enum status put_membership(json_t *line, sqlite3_stmt *members)
+{
+    const char *arm = db_text(members, 1), *search = db_text(members, 3);
+    int bad = json_object_set_new(line, "arm", *arm ? json_string(arm) : json_null());
+    if (!bad && sqlite3_column_int(members, 2))
+        bad = json_object_set_new(line, "trial", json_true());
+    if (!bad && *search)
+        bad = json_object_set_new(line, "search", json_string(search));
+    return bad ? no_memory() : OK;
+}
+
+static enum status fill_cell(struct export *x, json_t *line, sqlite3_stmt *members)
 {
     sqlite3_stmt *stmt;
     bool row = false;
+    const char *key = db_text(members, 0);
     TRY(prepare(x, &stmt, &line_cell, "key = ?", key));
     enum status status = db_step(&x->store->db, stmt, &row);
     if (status == OK)
         status = put_columns(line, &line_cell, stmt);
     TRY(db_finish(stmt, status));
     settle(line);
-    if (json_object_set_new(line, "arm", *arm ? json_string(arm) : json_null()) != 0)
-        return no_memory();
+    TRY(put_membership(line, members));
     TRY(put_metrics(x, line, key));
     TRY(put_rows(x, line, "curve", &line_curve, "key = ? ORDER BY epoch", key));
     TRY(put_rows(x, line, "agreement", &line_agreement, "key = ? ORDER BY position", key));
@@ -148,10 +161,10 @@ static enum status fill_cell(struct export *x, json_t *line, const char *key, co
 
 /* ---- lines ---- */
 
-static enum status put_cell(struct export *x, const char *key, const char *arm)
+static enum status put_cell(struct export *x, sqlite3_stmt *members)
 {
     json_t *line = json_pack("{s:s}", "record", "cell");
-    enum status status = line ? fill_cell(x, line, key, arm) : no_memory();
+    enum status status = line ? fill_cell(x, line, members) : no_memory();
     if (status == OK)
         status = put_line(x, line);
     json_decref(line);
@@ -165,10 +178,11 @@ static enum status put_cells(struct export *x)
     bool row = false;
     enum status status;
     TRY(db_prepare(&x->store->db, &stmt,
-                   "SELECT key, arm FROM members WHERE study = ? ORDER BY position"));
+                   "SELECT m.key, m.arm, m.trial, c.search FROM members m"
+                   " JOIN cells c ON c.key = m.key WHERE m.study = ? ORDER BY m.position"));
     db_bind_text(stmt, 1, x->study);
     while ((status = db_step(&x->store->db, stmt, &row)) == OK && row)
-        if ((status = put_cell(x, db_text(stmt, 0), db_text(stmt, 1))) != OK)
+        if ((status = put_cell(x, stmt)) != OK)
             break;
     return db_finish(stmt, status);
 }
@@ -185,6 +199,9 @@ static enum status put_records(struct export *x, const struct line_kind *kind, c
     while ((status = db_step(&x->store->db, stmt, &row)) == OK && row) {
         json_t *line = json_pack("{s:s}", "record", kind->record);
         status = line ? put_columns(line, kind, stmt) : no_memory();
+        if (status == OK && kind == &line_search)
+            status = put_rows(x, line, "trials", &line_trial, "search = ? ORDER BY position",
+                              db_text(stmt, 0));
         if (status == OK)
             status = put_line(x, line);
         json_decref(line);
@@ -215,7 +232,7 @@ static enum status check_study(struct export *x)
 
 static enum status put_all(struct export *x)
 {
-    int studies, provenances;
+    int studies, provenances, searches;
     TRY(check_study(x));
     TRY(put_frame(x, json_pack("{s:s, s:s, s:i}", "record", "export", "of", "cbam-bench study",
                                "version", LINES_VERSION)));
@@ -224,6 +241,9 @@ static enum status put_all(struct export *x)
                     "id IN (SELECT c.provenance FROM cells c JOIN members m ON m.key = c.key"
                     "  WHERE m.study = ?1 UNION SELECT provenance FROM latency WHERE study = ?1)"
                     " ORDER BY id", &provenances));
+    TRY(put_records(x, &line_search,
+                    "id IN (SELECT c.search FROM cells c JOIN members m ON m.key = c.key"
+                    "  WHERE m.study = ?1) ORDER BY id", &searches));
     TRY(put_cells(x));
     TRY(put_records(x, &line_latency, "study = ? ORDER BY rowid", &x->latency));
     return put_frame(x, json_pack("{s:s, s:i, s:i}", "record", "end", "cells", x->cells, "latency",

@@ -61,14 +61,14 @@ static enum status insert_object(struct import *m, const struct line_kind *kind,
     return status == OK ? run_insert(m, stmt) : db_finish(stmt, status);
 }
 
-/* A row of a part of a cell, from an array in the order of the columns. */
+/* A row of a part of a cell or a search, from an array in the order of the columns. */
 static enum status insert_array(struct import *m, const struct line_kind *kind, const char *key,
                                 const json_t *values)
 {
     sqlite3_stmt *stmt;
     if (!json_is_array(values) || json_array_size(values) != (size_t)kind->count)
         return fail(ERR_FORMAT, "a row of its %s has not %d values", kind->table, kind->count);
-    TRY(prepare_insert(m, &stmt, kind, "key"));
+    TRY(prepare_insert(m, &stmt, kind, kind == &line_trial ? "search" : "key"));
     db_bind_text(stmt, 1, key);
     enum status status = OK;
     for (int i = 0; i < kind->count && status == OK; i++)
@@ -161,16 +161,37 @@ static enum status insert_predictions(struct import *m, const char *key, const j
     return status;
 }
 
-static enum status insert_member(struct import *m, const char *key, const json_t *arm)
+static enum status insert_member(struct import *m, const char *key, const json_t *line)
 {
     static const struct line_column arm_column = {"arm", COLUMN_TEXT};
+    const json_t *arm = json_object_get(line, "arm"), *trial = json_object_get(line, "trial");
     sqlite3_stmt *stmt;
-    TRY(db_prepare(&m->store->db, &stmt, "INSERT INTO members (study, position, key, arm)"
-                   " VALUES (?, ?, ?, ?)"));
+    if (trial && !json_is_true(trial))
+        return fail(ERR_FORMAT, "'trial' is not true, and is said all the same");
+    TRY(db_prepare(&m->store->db, &stmt, "INSERT INTO members (study, position, key, arm, trial)"
+                   " VALUES (?, ?, ?, ?, ?)"));
+    db_bind_int(stmt, 5, trial != NULL);
     db_bind_text(stmt, 1, m->study);
     db_bind_int(stmt, 2, m->cells);
     db_bind_text(stmt, 3, key);
     enum status status = line_bind(stmt, 4, &arm_column, arm);
+    return status == OK ? run_insert(m, stmt) : db_finish(stmt, status);
+}
+
+/* The search that decides a cell is part of its identity. */
+static enum status take_cell_search(struct import *m, const char *key, const json_t *line)
+{
+    static const struct line_column search_column = {"search", COLUMN_TEXT};
+    const json_t *search = json_object_get(line, "search");
+    const json_t *expected = json_object_get(json_object_get(line, "identity"), "search");
+    sqlite3_stmt *stmt;
+    if (!search != !expected || (search && !json_equal(search, expected)))
+        return fail(ERR_FORMAT, "cell %s: its search is not that of its identity", key);
+    if (!search)
+        return OK;
+    TRY(db_prepare(&m->store->db, &stmt, "UPDATE cells SET search = ?1 WHERE key = ?2"));
+    enum status status = line_bind(stmt, 1, &search_column, search);
+    db_bind_text(stmt, 2, key);
     return status == OK ? run_insert(m, stmt) : db_finish(stmt, status);
 }
 
@@ -190,14 +211,16 @@ static enum status check_key(const char *key, const json_t *identity)
 
 static enum status take_cell(struct import *m, json_t *line)
 {
-    static const char *const more[] = {"arm", "metrics", "curve", "agreement", "predictions", NULL};
+    static const char *const more[] = {"arm", "trial", "search", "metrics", "curve", "agreement",
+                                       "predictions", NULL};
     const char *key = json_string_value(json_object_get(line, "key"));
     TRY(refuse_unknown(line, &line_cell, more));
     if (!key)
         return fail(ERR_FORMAT, "'key' is missing or of the wrong type");
     TRY(check_key(key, json_object_get(line, "identity")));
     TRY(insert_object(m, &line_cell, line));
-    TRY(insert_member(m, key, json_object_get(line, "arm")));
+    TRY(take_cell_search(m, key, line));
+    TRY(insert_member(m, key, line));
     m->cells++;
     TRY(insert_metrics(m, key, json_object_get(line, "metrics")));
     TRY(insert_rows(m, "curve", &line_curve, key, line));
@@ -231,6 +254,32 @@ static enum status take_study(struct import *m, const json_t *line)
     return insert_object(m, &line_study, line);
 }
 
+/* Its id is the hash of its trials' keys. */
+static enum status check_search(const char *id, const json_t *trials)
+{
+    const char *keys[SEARCH_POINTS_MAX * SEARCH_SEEDS_MAX];
+    char expected[CELL_KEY_SIZE];
+    size_t count = json_array_size(trials);
+    bool good = count > 0 && count <= sizeof keys / sizeof keys[0];
+    for (size_t i = 0; i < count && good; i++)
+        good = (keys[i] = json_string_value(json_array_get(json_array_get(trials, i), 2))) != NULL;
+    if (!id || !good)
+        return fail(ERR_FORMAT, "a search without id, or whose 'trials' are not as expected");
+    TRY(grid_search_id(keys, (int)count, expected));
+    return strcmp(id, expected) == 0 ? OK : fail(ERR_FORMAT, "search %s: its id is not that of its "
+                                                 "trials", id);
+}
+
+static enum status take_search(struct import *m, const json_t *line)
+{
+    static const char *const more[] = {"trials", NULL};
+    const char *id = json_string_value(json_object_get(line, "id"));
+    TRY(refuse_unknown(line, &line_search, more));
+    TRY(check_search(id, json_object_get(line, "trials")));
+    TRY(insert_object(m, &line_search, line));
+    return insert_rows(m, "trials", &line_trial, id, line);
+}
+
 static enum status take_end(struct import *m, const json_t *line)
 {
     int cells = (int)json_integer_value(json_object_get(line, "cells"));
@@ -260,6 +309,8 @@ static enum status take_record(struct import *m, const char *record, json_t *lin
         return take_plain(m, &line_provenance, line);
     if (strcmp(record, "cell") == 0)
         return take_cell(m, line);
+    if (strcmp(record, "search") == 0)
+        return take_search(m, line);
     if (strcmp(record, "end") == 0)
         return take_end(m, line);
     if (strcmp(record, "latency") != 0)

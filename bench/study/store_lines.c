@@ -36,6 +36,12 @@ const struct line_kind line_agreement = {
     NULL, "agreement", 5,
     {{"position", I}, {"impl", T}, {"images", I}, {"disagree", I}, {"max_logit_diff", R}}};
 
+const struct line_kind line_search = {
+    "search", "searches", 3, {{"id", T}, {"chosen", COLUMN_JSON}, {"value", R}}};
+
+const struct line_kind line_trial = {
+    NULL, "trials", 3, {{"position", I}, {"choice", COLUMN_JSON}, {"key", T}}};
+
 json_t *line_value(sqlite3_stmt *stmt, int i, enum column_kind kind)
 {
     if (sqlite3_column_type(stmt, i) == SQLITE_NULL)

@@ -31,7 +31,7 @@ struct line_kind {
 };
 
 extern const struct line_kind line_study, line_provenance, line_cell, line_latency, line_curve,
-    line_agreement;
+    line_agreement, line_search, line_trial;
 
 /* Column `i` of the present row as JSON of that kind; NULL when there is no memory, or when a text
  * that should be JSON is none. */

@@ -69,14 +69,26 @@ static void place_source(struct study_data *data, int i)
         .seed = find_text(&data->seeds, seed)};
 }
 
+/* A trial stands at no seed and no arm: nothing that looks for results finds it. */
+static void place_trial(struct study_data *data, int i)
+{
+    place_source(data, i);
+    data->places[i].seed = -1;
+    if (data->rows.rows[i].cell.role == ROLE_TRANSFER)
+        data->places[i].data = find_text(&data->data, data->rows.rows[i].cell.settings.data);
+}
+
 static enum status place_all(struct study_data *data)
 {
     for (int i = 0; i < data->rows.count; i++)
-        if (data->rows.rows[i].cell.role == ROLE_TRANSFER)
+        if (data->rows.rows[i].cell.role == ROLE_TRANSFER && !data->rows.rows[i].cell.trial)
             TRY(place_transfer(data, i));
-    for (int i = 0; i < data->rows.count; i++)
-        if (data->rows.rows[i].cell.role == ROLE_SOURCE)
+    for (int i = 0; i < data->rows.count; i++) {
+        if (data->rows.rows[i].cell.trial)
+            place_trial(data, i);
+        else if (data->rows.rows[i].cell.role == ROLE_SOURCE)
             place_source(data, i);
+    }
     return OK;
 }
 

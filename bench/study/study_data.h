@@ -17,7 +17,8 @@ struct study_data {
     struct store_rows rows;      /* all cells, sources too */
     struct train_result **results; /* of each row; NULL unless it is done */
     struct agreement *agreements; /* of each row */
-    struct grid_place *places;   /* of each row; -1 where a source is on no axis */
+    struct grid_place *places;   /* of each row; -1 where a source is on no axis; trials of searches
+                                    have no arm and no seed */
     struct data_axis models, attention, data, impls, arms, seeds;
     struct study_claims claims;  /* which axis is compared, in which families */
     char newest[64];             /* commit of the code that finished a cell last */
