@@ -34,7 +34,8 @@ static int group_by_seed(const struct study_data *data, int first, int *cells)
         return 0;
     for (int i = 0; i < data->rows.count && count < STUDY_SEEDS_MAX; i++) {
         struct train_settings a = rows[first].cell.settings, b = rows[i].cell.settings;
-        if (rows[i].cell.role != rows[first].cell.role || rows[i].cell.trial || strcmp(a.model, b.model) != 0 ||
+        if (rows[i].cell.role != rows[first].cell.role || rows[i].cell.trial ||
+            strcmp(a.model, b.model) != 0 ||
             strcmp(a.attention, b.attention) != 0 || strcmp(a.impl, b.impl) != 0 ||
             strcmp(rows[first].cell.arm, rows[i].cell.arm) != 0 || strcmp(a.data, b.data) != 0)
             continue;

@@ -40,7 +40,7 @@ static void put_point(const struct store_search *search, int point, FILE *out)
     char text[256];
     double mean = store_search_mean(search, point);
     search_print(search->trials[point * store_search_seeds(search)].choice, text, sizeof text);
-    fprintf(out, "%s%s: ", point ? " | " : "", text);
+    fprintf(out, "%s%s: ", point ? "; " : "", text);
     if (isnan(mean))
         fputs("not done", out);
     else if (isinf(mean))

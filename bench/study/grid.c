@@ -56,6 +56,28 @@ int grid_find_search(const struct grid *grid, const char *id)
     return -1;
 }
 
+/* Which combination of its search cell i tries, for people; "" when it is no such run. */
+static void describe_trial(const struct grid *grid, int i, char *text, size_t size)
+{
+    int count = grid->point_count * grid->search_seeds;
+    text[0] = '\0';
+    for (int search = 0; grid->cells[i].trial && search < grid->search_count; search++)
+        for (int t = 0; t < count; t++)
+            if (grid->searches[search].trials[t] == i)
+                search_print(grid->choices[t / grid->search_seeds], text, size);
+}
+
+void grid_describe(const struct grid *grid, int i, char text[400])
+{
+    const struct cell *cell = &grid->cells[i];
+    const struct train_settings *s = &cell->settings;
+    char trial[200];
+    describe_trial(grid, i, trial, sizeof trial);
+    snprintf(text, 400, "%s %s %s%s%s seed %llu", s->model, s->attention,
+             cell->role == ROLE_SOURCE ? "source" : cell->arm, *trial ? " search " : "", trial,
+             (unsigned long long)s->seed);
+}
+
 static void free_searches(struct grid *grid)
 {
     for (int i = 0; i < grid->search_count; i++)

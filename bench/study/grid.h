@@ -49,6 +49,9 @@ int grid_find(const struct grid *grid, const char *key);
 /* Index of the search with that id; -1 when there is none, and for "". */
 int grid_find_search(const struct grid *grid, const char *id);
 
+/* Cell i in a line for people: network, attention, arm, what its search tries, seed. */
+void grid_describe(const struct grid *grid, int i, char text[400]);
+
 /* The id of a search whose trials have these keys, in their order. ERR_MEMORY. */
 enum status grid_search_id(const char *const *keys, int count, char id[CELL_KEY_SIZE]);
 

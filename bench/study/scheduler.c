@@ -1,7 +1,6 @@
 /* Runs the cells of a grid: see scheduler.h. What a worker does is work.c. */
 #include "bench/study/scheduler.h"
 #include "bench/measure/clock.h"
-#include "bench/study/search.h"
 #include "bench/study/study_progress.h"
 #include "bench/study/worker.h"
 
@@ -228,28 +227,6 @@ static enum status start_ready(struct scheduler *s)
 
 /* ---- ending ---- */
 
-/* Which combination of its search cell i tries, for people; "" when it is no such run. */
-static void describe_trial(const struct grid *grid, int i, char *text, size_t size)
-{
-    int count = grid->point_count * grid->search_seeds;
-    text[0] = '\0';
-    for (int search = 0; grid->cells[i].trial && search < grid->search_count; search++)
-        for (int t = 0; t < count; t++)
-            if (grid->searches[search].trials[t] == i)
-                search_print(grid->choices[t / grid->search_seeds], text, size);
-}
-
-static void describe(const struct grid *grid, int i, char text[400])
-{
-    const struct cell *cell = &grid->cells[i];
-    const struct train_settings *s = &cell->settings;
-    char trial[200];
-    describe_trial(grid, i, trial, sizeof trial);
-    snprintf(text, 400, "%s %s %s%s%s seed %llu", s->model, s->attention,
-             cell->role == ROLE_SOURCE ? "source" : cell->arm, *trial ? " search " : "", trial,
-             (unsigned long long)s->seed);
-}
-
 static void end_task(struct scheduler *s, int i, enum place place, const char *why)
 {
     struct task *task = &s->tasks[i];
@@ -259,7 +236,7 @@ static void end_task(struct scheduler *s, int i, enum place place, const char *w
     task->tries += failed;
     s->report->done += !failed;
     s->report->failed += failed;
-    describe(s->grid, i, text);
+    grid_describe(s->grid, i, text);
     study_progress_cell(&s->progress, kind_of(&s->grid->cells[i]), failed,
                         (double)ms_since(task->since_ns) * 1e-3, text);
     if (failed)
@@ -375,7 +352,7 @@ static enum status fail_unchosen(struct scheduler *s, int i)
     struct cell cell;
     int attempt, trial = open_trial(s, s->tasks[i].search);
     char what[400], why[512];
-    describe(s->grid, trial, what);
+    grid_describe(s->grid, trial, what);
     snprintf(why, sizeof why, "its search is not whole: %s %s", what,
              s->tasks[trial].place == PLACE_FAILED ? "failed" : "could not run");
     TRY(store_claim(s->store, s->grid->cells[i].key, &cell, &attempt));
@@ -383,7 +360,7 @@ static enum status fail_unchosen(struct scheduler *s, int i)
         TRY(store_fail(s->store, cell.key, attempt, why));
     s->tasks[i].place = PLACE_FAILED;
     s->report->failed++;
-    describe(s->grid, i, what);
+    grid_describe(s->grid, i, what);
     study_progress_say(&s->progress, "%s FAILED: %s", what, why);
     return OK;
 }

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 bool search_allows(const char *option)
@@ -18,7 +19,18 @@ bool search_allows(const char *option)
     return false;
 }
 
-/* The value as the settings print it: 0.10 and 0.1 are one. */
+/* A number in one form, so that 0.10 and 0.1 are one; the plainest that says all of it, where the
+ * settings themselves would have "1e+02". */
+static void print_value(const struct train_settings *settings, const struct setting_field *field,
+                        char value[STUDY_TEXT_MAX])
+{
+    char plain[32];
+    train_settings_get(settings, field, value, STUDY_TEXT_MAX);
+    snprintf(plain, sizeof plain, "%g", strtod(value, NULL));
+    if (field->kind == SETTING_REAL && strtod(plain, NULL) == strtod(value, NULL))
+        memcpy(value, plain, sizeof plain);
+}
+
 static enum status add_value(struct study_search_axis *axis, const struct setting_field *field,
                              const char *text)
 {
@@ -28,7 +40,7 @@ static enum status add_value(struct study_search_axis *axis, const struct settin
     train_defaults(&settings);
     if (train_settings_set(&settings, axis->option, text) != OK)
         return fail_prefix(ERR_FORMAT, "search");
-    train_settings_get(&settings, field, value, STUDY_TEXT_MAX);
+    print_value(&settings, field, value);
     for (int i = 0; i < values->count; i++)
         if (strcmp(values->text[i], value) == 0)
             return fail(ERR_FORMAT, "search: %s: '%s' stands there twice", axis->option, text);

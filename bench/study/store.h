@@ -127,8 +127,8 @@ struct store_trial {
     double val_accuracy; /* NaN unless done */
 };
 
-/* A search: its trials combination by combination, and what was chosen by their validation accuracy,
- * once all are done. */
+/* A search: its trials combination by combination, and what was chosen by their validation
+ * accuracy, once all are done. */
 struct store_search {
     char id[CELL_KEY_SIZE];
     char *chosen; /* a trial's choice; NULL while there is none; owned */
@@ -148,12 +148,12 @@ double store_search_mean(const struct store_search *search, int point);
 
 /* Chooses: the combination with the highest mean validation accuracy, the first of equal ones; one
  * that diverged on any seed comes after all others. Records it, and sets it in all cells that the
- * search decides; those that were run with other settings (*changed counts) become pending. ERR_USAGE
- * when a trial is not done. Test accuracy is not looked at. */
+ * search decides; those that were run with other settings (*changed counts) become pending.
+ * ERR_USAGE when a trial is not done. Test accuracy is not looked at. */
 enum status store_choose(struct store *store, const char *id, int *changed);
 
-/* What a cell has to do with searches: nothing (any more), a trial of one, or one whose settings are
- * not chosen yet. */
+/* What a cell has to do with searches: nothing (any more), a trial of one, or one whose settings
+ * are not chosen yet. */
 enum search_part { SEARCH_NONE, SEARCH_TRIAL, SEARCH_UNDECIDED };
 enum status store_part(struct store *store, const char *key, enum search_part *part);
 

@@ -20,9 +20,15 @@ static const char choose_sql[] =
     " FROM other.cells o LEFT JOIN main.cells c ON c.key = o.key"
     " WHERE c.key IS NULL OR " RANK("o") " > " RANK("c");
 
+/* Tables that others refer to come first: SQLite does not count what a whole table copied at once
+ * makes good. */
 static const char take_sql[] =
     "PRAGMA defer_foreign_keys = ON;"
     "INSERT OR IGNORE INTO main.provenance SELECT * FROM other.provenance;"
+    "INSERT OR IGNORE INTO main.searches SELECT * FROM other.searches;"
+    "UPDATE main.searches AS s SET (chosen, value) ="
+    " (SELECT o.chosen, o.value FROM other.searches o WHERE o.id = s.id)"
+    " WHERE chosen IS NULL AND id IN (SELECT id FROM other.searches);"
     "INSERT OR REPLACE INTO main.cells (key, role, source, identity, settings, state, attempts,"
     " error, host, pid, pid_start, started, finished, diverged, how, split_hash, data_hash,"
     " command, provenance, search)"
@@ -35,10 +41,6 @@ static const char take_sql[] =
     " claims = coalesce(claims, (SELECT claims FROM other.studies o WHERE o.name = s.name)),"
     " latency_key = coalesce(latency_key,"
     "  (SELECT latency_key FROM other.studies o WHERE o.name = s.name));"
-    "INSERT OR IGNORE INTO main.searches SELECT * FROM other.searches;"
-    "UPDATE main.searches AS s SET (chosen, value) ="
-    " (SELECT o.chosen, o.value FROM other.searches o WHERE o.id = s.id)"
-    " WHERE chosen IS NULL AND id IN (SELECT id FROM other.searches);"
     "INSERT OR IGNORE INTO main.trials SELECT * FROM other.trials;"
     "INSERT INTO main.members (study, position, key, arm, trial)"
     " SELECT o.study, row_number() OVER (PARTITION BY o.study ORDER BY o.position) +"

@@ -37,8 +37,8 @@ struct study_claims {
     double reach; /* validation accuracy, a share, whose time is reported; 0: none */
 };
 
-/* An equal search budget: every arm tries every combination of the values, on seeds apart from those
- * that count; the best by validation accuracy is what its counting runs get. search.h. */
+/* An equal search budget: every arm tries every combination of the values, on seeds apart from
+ * those that count; the best by validation accuracy is what its counting runs get. search.h. */
 enum { SEARCH_AXES_MAX = 6, SEARCH_POINTS_MAX = 256, SEARCH_SEEDS_MAX = 16 };
 struct study_search_axis {
     char option[24];

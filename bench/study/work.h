@@ -23,8 +23,8 @@ enum work_outcome {
 
 /* Claims the cell, trains it from its source's weights, saves the trained network beside the store
  * and compares the implementations on it (transfer cells, on up to `agreement_images` test images;
- * 0: not at all); of a trial of a search it keeps the numbers alone. A source that diverged makes its cells diverged. The status is not OK when the
- * store itself could not be used. */
+ * 0: not at all); of a trial of a search it keeps the numbers alone. A source that diverged makes
+ * its cells diverged. The status is not OK when the store itself could not be used. */
 enum status work_cell(struct store *store, const char *key, const struct work_ops *ops,
                       int agreement_images, enum work_outcome *outcome);
 
