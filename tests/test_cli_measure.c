@@ -42,7 +42,8 @@ static void check_layer_row(const json_t *row)
     assert_int_equal(json_array_size(samples), 4);
     assert_true(json_is_null(json_object_get(row, "p90_ms")));
     assert_null(json_object_get(row, "error"));
-    assert_true(command_text(row, "how")[0] && command_text(row, "commit")[0] && command_text(row, "date")[0]);
+    assert_true(command_text(row, "how")[0] && command_text(row, "commit")[0] &&
+                command_text(row, "date")[0]);
     if (strncmp(command_text(row, "case"), "conv2d", 6) == 0) {
         double macs = 6 * 6 * 8 * 4 * 9 * (strcmp(command_text(row, "pass"), "bwd") == 0 ? 2 : 1);
         assert_string_equal(command_text(row, "check"), "exact");

@@ -256,7 +256,8 @@ static void test_gbench(void **state)
     for (size_t i = 0; i < json_array_size(a); i++)
         check_repetition(json_array_get(a, i), (int)i % (ROUNDS + 3));
     const json_t *x = json_array_get(a, ROUNDS + 3), *y = json_array_get(b, ROUNDS + 3);
-    assert_true(fabs(command_number(y, "real_time") / command_number(x, "real_time") - 1.25) < 1e-9);
+    double ratio = command_number(y, "real_time") / command_number(x, "real_time");
+    assert_true(fabs(ratio - 1.25) < 1e-9);
     json_decref(base);
     json_decref(head);
     outcome_free(&o);

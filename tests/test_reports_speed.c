@@ -119,8 +119,9 @@ static void test_R49_tiny_operations_stay_on_one_thread(void **state)
         json_array_foreach(command_member(json, "rows"), i, row)
             if (command_number(row, "cpu_per_wall") > 1.15) {
                 shared++;
-                snprintf(text, sizeof text, "%s on %s takes %.2f processors", command_text(row, "case"),
-                         command_text(row, "impl"), command_number(row, "cpu_per_wall"));
+                snprintf(text, sizeof text, "%s on %s takes %.2f processors",
+                         command_text(row, "case"), command_text(row, "impl"),
+                         command_number(row, "cpu_per_wall"));
             }
         json_decref(json);
     }
