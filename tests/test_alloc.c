@@ -238,7 +238,8 @@ struct runs {
     struct evaluator evaluator;
 };
 
-static void open_runs(struct runs *r, const struct train_settings *s, const char *weights)
+static void open_runs(struct runs *r, const struct train_settings *s, const char *weights,
+                      bool prefetch)
 {
     const struct image_list *list = NULL;
     support_open(&r->session, s, weights, NULL);
@@ -252,6 +253,8 @@ static void open_runs(struct runs *r, const struct train_settings *s, const char
     support_ok(arm_apply(r->session.net->params, ARM_SCRATCH));
     support_ok(params_prepare_training(r->session.net->params));
     support_ok(source_open(&r->source, &r->session, list, &config, NULL, 0, 0));
+    if (prefetch)
+        support_ok(source_prefetch(&r->source));
     support_ok(program_compile(&r->train, &request));
     support_ok(evaluator_open(&r->evaluator, &r->session, &r->session.split.list[PART_TEST], 8));
     source_start(&r->source, 0);
@@ -275,11 +278,11 @@ static void step(struct runs *r, int number)
     sgd_step(r->session.net->params, &sgd);
 }
 
-static void check_runs(struct bed *bed, const struct train_settings *s)
+static void check_runs(struct bed *bed, const struct train_settings *s, bool prefetch)
 {
     struct runs r = {0};
     struct evaluation e;
-    open_runs(&r, s, bed_path(bed, "weights"));
+    open_runs(&r, s, bed_path(bed, "weights"), prefetch);
     for (int i = 0; i < 2; i++)
         step(&r, i);
     start_watch();
@@ -295,16 +298,17 @@ static void check_runs(struct bed *bed, const struct train_settings *s)
     close_runs(&r);
 }
 
-/* Each implementation, alone and with a second thread, of primitives and fused. */
+/* Each implementation, alone and with a second thread, of primitives and fused, batches prepared
+ * when they are needed and ahead. */
 static void test_steady_steps_allocate_nothing(void **state)
 {
     static const struct {
         const char *model;
         int threads;
-        bool fuse;
-    } rows[] = {{"resnet20:width=0.5", 1, false},
-                {"resnet20:width=0.5", 2, true},
-                {"resnet50:stem=small:width=0.1", 1, true}};
+        bool fuse, prefetch;
+    } rows[] = {{"resnet20:width=0.5", 1, false, false},
+                {"resnet20:width=0.5", 2, true, true},
+                {"resnet50:stem=small:width=0.1", 1, true, true}};
     struct bed *bed = *state;
     for (int i = 0; impls[i]; i++)
         for (int k = 0; k < 3; k++) {
@@ -317,7 +321,7 @@ static void test_steady_steps_allocate_nothing(void **state)
             if (s.threads > threads_available())
                 continue;
             support_save_fresh(&s, bed_path(bed, "weights"));
-            check_runs(bed, &s);
+            check_runs(bed, &s, rows[k].prefetch);
         }
 }
 

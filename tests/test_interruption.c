@@ -110,7 +110,8 @@ static void kill_amid(const char *line, const char *checkpoint, int times)
     assert_true(WIFSIGNALED(status));
 }
 
-/* Killed twice in the middle and resumed, the program saves what it saves undisturbed. */
+/* Killed twice in the middle, while a batch is prepared ahead, and resumed, the program saves what it
+ * saves undisturbed and without that. */
 static void test_a_killed_run_can_be_resumed(void **state)
 {
     struct bed *bed = *state;
@@ -121,10 +122,11 @@ static void test_a_killed_run_can_be_resumed(void **state)
     snprintf(line, sizeof line, "train --model resnet20:width=0.25 --attention cbam --quiet "
              "--data %s:per-class=8:val=0:test-per-class=1 --epochs 30 --batch 8 --threads 1 "
              "--impl %s", bed->data, impls[0]->name);
-    command_ok(&c, "%s --save %s", line, bed_path(bed, "whole"));
+    command_ok(&c, "%s --prefetch off --save %s", line, bed_path(bed, "whole"));
     command_free(&c);
     snprintf(line + strlen(line), sizeof line - strlen(line),
-             " --checkpoint %s --resume --save %s", checkpoint, bed_path(bed, "resumed"));
+             " --prefetch on --checkpoint %s --resume --save %s", checkpoint,
+             bed_path(bed, "resumed"));
     kill_amid(line, checkpoint, 3);
     assert_int_not_equal(access(bed_path(bed, "resumed"), F_OK), 0);
     kill_amid(line, checkpoint, 4);

@@ -111,8 +111,14 @@ enum status source_open(struct batch_source *source, struct session *session,
     return status;
 }
 
+enum status source_prefetch(struct batch_source *source)
+{
+    return source->cached ? OK : prefetch_open(&source->prefetch, &source->loader);
+}
+
 void source_close(struct batch_source *source)
 {
+    prefetch_close(source->prefetch);
     for (int i = 0; i < SOURCE_INPUTS; i++)
         memory_free(source->features[i]);
     free(source->position);
@@ -130,6 +136,8 @@ static int compare_int(const void *a, const void *b)
 void source_start(struct batch_source *source, int epoch)
 {
     const struct image_list *list = source->loader.list;
+    if (source->prefetch)
+        prefetch_discard(source->prefetch);
     loader_start(&source->loader, epoch);
     for (int i = 0; source->cached && i < list->n; i++) {
         const int *at = bsearch(&source->loader.order[i], list->index, (size_t)list->n,
@@ -158,10 +166,24 @@ static void copy_features(const struct batch_source *source, int batch, struct p
     }
 }
 
+/* Images of a batch; those of the next begin to be prepared. A short last batch is left out: whoever
+ * wants it waits for it. */
+static int fill_images(const struct batch_source *source, int batch, float *pixels,
+                       int32_t *labels)
+{
+    const struct loader *loader = &source->loader;
+    if (!source->prefetch)
+        return loader_fill(loader, batch, pixels, labels);
+    int n = prefetch_take(source->prefetch, batch, pixels, labels);
+    if ((batch + 2) * loader->config.batch <= loader->list->n)
+        prefetch_begin(source->prefetch, batch + 1);
+    return n;
+}
+
 static enum status compute_batch(const struct batch_source *source, int batch,
                                  struct program *program)
 {
-    int n = loader_fill(&source->loader, batch, program_input(source->fixed, 0).data,
+    int n = fill_images(source, batch, program_input(source->fixed, 0).data,
                         program_labels(program));
     TRY(program_forward(source->fixed));
     for (int k = 0; k < source->count; k++)
@@ -177,7 +199,6 @@ enum status source_fill(const struct batch_source *source, int batch, struct pro
     if (source->cached)
         copy_features(source, batch, program);
     else
-        loader_fill(&source->loader, batch, program_input(program, 0).data,
-                    program_labels(program));
+        fill_images(source, batch, program_input(program, 0).data, program_labels(program));
     return OK;
 }

@@ -5,11 +5,13 @@
 #define BENCH_TRANSFER_SOURCE_H
 
 #include "bench/transfer/session.h"
+#include "datasets/prefetch.h"
 
 enum { SOURCE_INPUTS = 8 };
 
 struct batch_source {
     struct loader loader;
+    struct prefetch *prefetch;    /* when batches are prepared ahead */
     bool cached;                  /* features of all images are kept */
     struct program *fixed;        /* else, when there are features: what computes a batch of them */
     int count;                    /* inputs of the training program */
@@ -27,6 +29,11 @@ enum status source_open(struct batch_source *source, struct session *session,
                         const struct image_list *list, const struct loader_config *config,
                         const int *cut, int cut_count, size_t most);
 void source_close(struct batch_source *source); /* a zeroed one is allowed */
+
+/* From now on the next full batch of the epoch is prepared on a thread of its own while the caller
+ * computes (prefetch.h); the batches are the same. The source must not move any more. Features that
+ * are kept need no such thing: nothing is done. ERR_MEMORY; source_close() in either case. */
+enum status source_prefetch(struct batch_source *source);
 
 void source_start(struct batch_source *source, int epoch);
 

@@ -137,8 +137,9 @@ static enum status open_source(struct run *run)
         .augment = s->augment && cuts == 0, .seed = stream_seed(s),
         .h = session->model.input_h, .w = session->model.input_w,
         .channels = session->model.input_c, .norm = &session->norm};
-    return source_open(&run->source, session, &session->split.list[PART_TRAIN], &config, cut,
-                       cuts, run->io->feature_bytes ? run->io->feature_bytes : TRAIN_FEATURE_BYTES);
+    TRY(source_open(&run->source, session, &session->split.list[PART_TRAIN], &config, cut, cuts,
+                    run->io->feature_bytes ? run->io->feature_bytes : TRAIN_FEATURE_BYTES));
+    return run->io->prefetch ? source_prefetch(&run->source) : OK;
 }
 
 static enum status open_program(struct run *run)

@@ -108,6 +108,7 @@ struct train_io {
     size_t feature_bytes;    /* most memory for features that are computed once; more are computed
                                 for every batch. 0: TRAIN_FEATURE_BYTES */
     int stop_after_epochs;   /* > 0: end here after so many epochs, as if killed; for tests */
+    bool prefetch;           /* prepare the next batch on a thread of its own (prefetch.h) */
     const char *features;    /* folder where features of the fixed part are kept for other runs; it
                                 must exist. NULL: nowhere */
     const char *const *allow_missing, *const *allow_unexpected; /* globs, NULL-terminated */

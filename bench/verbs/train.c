@@ -5,6 +5,7 @@
 #include "bench/transfer/settings.h"
 #include "bench/verbs/options.h"
 #include "bench/verbs/verbs.h"
+#include "impls/base/threads.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -14,7 +15,7 @@
 
 enum { MOST_GLOBS = 8, KEY_FIRST_SETTING = 2000, KEY_SAVE = 1000, KEY_CHECKPOINT, KEY_RESUME,
        KEY_STOP, KEY_LOSSES, KEY_FORMAT, KEY_MISSING, KEY_UNEXPECTED, KEY_QUIET, KEY_FEATURES,
-       MOST_OPTIONS = 64 };
+       KEY_PREFETCH, MOST_OPTIONS = 64 };
 
 struct options {
     struct train_settings settings;
@@ -22,8 +23,10 @@ struct options {
     const char *missing[MOST_GLOBS + 1], *unexpected[MOST_GLOBS + 1];
     int missing_count, unexpected_count;
     bool resume, quiet, json;
-    int stop_after, losses, feature_mb;
+    int stop_after, losses, feature_mb, prefetch;
 };
+
+enum { PREFETCH_AUTO, PREFETCH_ON, PREFETCH_OFF };
 
 static const struct argp_option own_keys[] = {
     {"save", KEY_SAVE, "FILE", 0, "write the trained weights (safetensors)", 2},
@@ -34,6 +37,8 @@ static const struct argp_option own_keys[] = {
     {"allow-unexpected", KEY_UNEXPECTED, "GLOB", 0, "tensors of --init that may be ignored", 2},
     {"feature-cache", KEY_FEATURES, "MB", 0, "memory for features of the fixed part that are "
      "computed once (1024); what needs more is computed for every batch, to the same numbers", 2},
+    {"prefetch", KEY_PREFETCH, "auto|on|off", 0, "prepare the next batch on a thread of its own, to "
+     "the same numbers; auto: when --threads leaves a processor free", 2},
     {"print-losses", KEY_LOSSES, "N", 0, "print the loss of each of the first N updates", 2},
     {"format", KEY_FORMAT, "text|json", 0, "how to print the result", 2},
     {"quiet", KEY_QUIET, NULL, 0, "no progress", 2},
@@ -51,6 +56,7 @@ static enum status add_glob(const char *option, const char **list, int *count, c
 static enum status parse_own(struct options *o, int key, char *arg)
 {
     static const char *const formats[] = {"text", "json"};
+    static const char *const rules[] = {"auto", "on", "off"};
     int format;
     switch (key) {
     case KEY_SAVE:
@@ -69,6 +75,8 @@ static enum status parse_own(struct options *o, int key, char *arg)
         return option_int("--stop-after-epochs", arg, 1, TRAIN_CURVE_MAX, &o->stop_after);
     case KEY_FEATURES:
         return option_int("--feature-cache", arg, 1, 1 << 20, &o->feature_mb);
+    case KEY_PREFETCH:
+        return option_word("--prefetch", arg, rules, 3, &o->prefetch);
     case KEY_LOSSES:
         return option_int("--print-losses", arg, 1, 1000000, &o->losses);
     case KEY_MISSING:
@@ -197,6 +205,13 @@ static void print_text(const struct options *o, const struct train_result *r)
     printf("time       %.1f s, %.0f images/s\n", r->seconds, r->images_per_s);
 }
 
+/* Where every processor computes, a thread more would only interrupt: bench/transfer/README.md. */
+static bool prefetches(const struct options *o)
+{
+    return o->prefetch == PREFETCH_ON ||
+           (o->prefetch == PREFETCH_AUTO && o->settings.threads < threads_available());
+}
+
 static enum status run(struct options *o)
 {
     struct train_result *result = calloc(1, sizeof *result);
@@ -204,6 +219,7 @@ static enum status run(struct options *o)
         return fail(ERR_MEMORY, "out of memory");
     struct train_io io = {.save = o->save, .checkpoint = o->checkpoint, .resume = o->resume,
                           .feature_bytes = (size_t)o->feature_mb << 20,
+                          .prefetch = prefetches(o),
                           .decide = decide_algorithm, .stop_after_epochs = o->stop_after,
                           .allow_missing = o->missing, .allow_unexpected = o->unexpected,
                           .talk = o->quiet ? NULL : stderr,
