@@ -1,5 +1,6 @@
 /* Batches prepared ahead: the same batches in any order of asking and at any pace, the same trained
  * weights, and a thread that is gone whatever became of the run. */
+#include "datasets/prefetch.h"
 #include "impls/base/random.h"
 #include "impls/base/threads.h"
 #include "tests/cli_fixture.h"
