@@ -10,6 +10,24 @@ struct tensor tensor_dense(void *data, int n, int h, int w, int c)
                            .stride = c};
 }
 
+size_t dtype_bytes(enum dtype dtype)
+{
+    return dtype == DTYPE_BF16 ? sizeof(uint16_t) : sizeof(float);
+}
+
+const char *dtype_name(enum dtype dtype)
+{
+    return dtype == DTYPE_BF16 ? "bf16" : "f32";
+}
+
+enum status dtype_parse(const char *option, const char *text, enum dtype *dtype)
+{
+    *dtype = strcmp(text, "bf16") == 0 ? DTYPE_BF16 : DTYPE_F32;
+    if (strcmp(text, dtype_name(*dtype)) == 0)
+        return OK;
+    return fail(ERR_USAGE, "%s %s: f32 or bf16 was expected", option, text);
+}
+
 size_t tensor_count(const struct tensor *t)
 {
     return (size_t)t->n * (size_t)t->h * (size_t)t->w * (size_t)t->c;
@@ -85,6 +103,14 @@ bool op_fits_winograd(const struct op_desc *d)
 int op_sources(enum op_kind kind)
 {
     return kinds[kind].sources;
+}
+
+bool op_has_bf16(const struct op_desc *desc)
+{
+    bool any = desc->dst.dtype == DTYPE_BF16;
+    for (int i = 0; i < op_sources(desc->kind); i++)
+        any |= desc->src[i].dtype == DTYPE_BF16;
+    return any;
 }
 
 bool op_backward_reads_src(enum op_kind kind)

@@ -8,6 +8,16 @@
 /* A dense f32 tensor description (or view, when data is given). */
 struct tensor tensor_dense(void *data, int n, int h, int w, int c);
 
+/* Bytes of an element; "f32" or "bf16". */
+size_t dtype_bytes(enum dtype dtype);
+const char *dtype_name(enum dtype dtype);
+
+/* The other way. ERR_USAGE names `option` and what there is. */
+enum status dtype_parse(const char *option, const char *text, enum dtype *dtype);
+
+/* Whether a source or the destination is bf16. */
+bool op_has_bf16(const struct op_desc *desc);
+
 /* Elements of the logical tensor (n*h*w*c), and of the memory it spans with its stride. */
 size_t tensor_count(const struct tensor *t);
 size_t tensor_span(const struct tensor *t);
@@ -29,7 +39,7 @@ bool op_fits_winograd(const struct op_desc *desc);
 int op_sources(enum op_kind kind);
 
 /* Checks attributes and sources and fills desc->dst (dense, unless desc->dst.stride was preset to
- * more than its channels). ERR_USAGE names the impossible value. */
+ * more than its channels; of the dtype of src[0]). ERR_USAGE names the impossible value. */
 enum status op_infer(struct op_desc *desc);
 
 /* Parameters of an operation in the order of layer.h. */

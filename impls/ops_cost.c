@@ -35,9 +35,9 @@ double op_macs(const struct op_desc *d)
 
 double op_bytes(const struct op_desc *d)
 {
-    double elements = (double)tensor_count(&d->dst);
+    double bytes = (double)tensor_count(&d->dst) * (double)dtype_bytes(d->dst.dtype), elements = 0;
     for (int i = 0; i < op_sources(d->kind); i++)
-        elements += (double)tensor_count(&d->src[i]);
+        bytes += (double)tensor_count(&d->src[i]) * (double)dtype_bytes(d->src[i].dtype);
     struct op_param_info info[OP_MAX_PARAM];
     int count = op_params(d, info);
     for (int i = 0; i < count; i++) {
@@ -46,7 +46,8 @@ double op_bytes(const struct op_desc *d)
             size *= info[i].dim[k];
         elements += info[i].ndim ? size : 0;
     }
-    return elements * sizeof(float);
+    const bool half = (op_is_conv(d->kind) || d->kind == OP_LINEAR) && op_has_bf16(d);
+    return bytes + elements * (double)dtype_bytes(half ? DTYPE_BF16 : DTYPE_F32);
 }
 
 /* Of one gated map: poolings, products and what is optional, each once an element. */

@@ -1,4 +1,5 @@
 /* The implementations compiled in, and the making of plans. Knows none of them from inside. */
+#include "impls/convert.h"
 #include "impls/layer.h"
 #include "impls/ops.h"
 
@@ -52,11 +53,39 @@ static enum status check_algorithm(const struct op_entry *entry, const struct op
     return OK;
 }
 
+enum status impl_offers_bf16(const struct impl *impl)
+{
+    if (!impl->bf16)
+        return fail(ERR_UNSUPPORTED, "%s does not offer bf16: onednn does", impl->name);
+    return impl->bf16();
+}
+
+static enum status check_bf16(const struct impl *impl, const struct op_desc *desc)
+{
+    if (desc->train)
+        return fail(ERR_UNSUPPORTED, "bf16 is for inference: training stays in f32");
+    if (op_is_conv(desc->kind) && desc->conv.algorithm != CONV_DIRECT)
+        return fail(ERR_UNSUPPORTED, "Winograd's algorithm is not offered in bf16");
+    return impl_offers_bf16(impl);
+}
+
 enum status plan_make(struct op_plan *plan, const struct impl *impl, struct impl_ctx *ctx,
                       const struct op_desc *desc)
 {
     const struct op_entry *entry = impl->ops[desc->kind];
     CHECK(entry && desc->dst.c > 0);
+    memset(plan, 0, sizeof *plan);
+    if (op_has_bf16(desc)) {
+        TRY(check_bf16(impl, desc));
+        return convert_plan(plan, impl, ctx, desc);
+    }
+    return plan_make_as_is(plan, impl, ctx, desc);
+}
+
+enum status plan_make_as_is(struct op_plan *plan, const struct impl *impl, struct impl_ctx *ctx,
+                            const struct op_desc *desc)
+{
+    const struct op_entry *entry = impl->ops[desc->kind];
     memset(plan, 0, sizeof *plan);
     if (has_strided_view(desc) && !entry->strided)
         return fail(ERR_UNSUPPORTED, "%s does not accept strided views", entry->name);

@@ -43,6 +43,8 @@ void program_mark_growth(struct program *p, const struct impl *impl)
         if (next < 0 || !may_be_view(p, impl, p->steps[s].value))
             continue;
         struct value *longer = &p->values[p->steps[next].value];
+        if (p->dtype != DTYPE_F32 && longer->is_output) /* that one is f32 */
+            continue;
         value->width = longer->width ? longer->width : longer->shape.c;
         longer->grows_from = p->steps[s].value;
     }

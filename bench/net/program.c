@@ -1,6 +1,7 @@
 /* Running a compiled network: see program.h. Allocates nothing, looks nothing up by name. */
 #include "bench/net/program_private.h"
 
+#include "impls/base/bf16.h"
 #include "impls/base/memory.h"
 #include "impls/base/random.h"
 
@@ -176,14 +177,22 @@ size_t program_bytes(const struct program *program)
     return program->slab_bytes + program->scratch_bytes;
 }
 
+static bool is_finite(const struct tensor *value)
+{
+    const float *floats = value->data;
+    const uint16_t *halves = value->data;
+    for (size_t i = 0; i < tensor_count(value); i++)
+        if (!isfinite(value->dtype == DTYPE_BF16 ? bf16_to_float(halves[i]) : floats[i]))
+            return false;
+    return true;
+}
+
 const char *program_first_nonfinite(const struct program *program)
 {
     for (int s = 0; s < program->step_count; s++) {
         struct tensor value = program_value(program, program->steps[s].value);
-        const float *data = value.data;
-        for (size_t i = 0; i < tensor_count(&value); i++)
-            if (!isfinite(data[i]))
-                return program->steps[s].node->name;
+        if (!is_finite(&value))
+            return program->steps[s].node->name;
     }
     return NULL;
 }

@@ -24,12 +24,16 @@ struct program_request {
                                    (params_drop); no other program may be compiled from them */
     bool loss;                  /* append softmax cross-entropy on the first output */
     float smoothing;            /* label smoothing of that loss */
+    enum dtype dtype;           /* of the maps between steps, in inference. With DTYPE_BF16 inputs,
+                                   outputs and what a gate is made from still are f32 */
     struct algorithms *algorithms; /* of convolutions; NULL: direct. May decide and grow */
 };
 
 /* Compiles: only nodes that the outputs need. In training, batch normalisation uses batch
  * statistics exactly where its weight is trainable; whatever has no trainable parameter below it
  * runs as in inference and gets no backward pass. ERR_USAGE when training has nothing to train.
+ * ERR_UNSUPPORTED, with what is missing, where bf16 is asked for and not offered: in training, with
+ * Winograd's algorithm, by this implementation, on this machine.
  * The caller frees the program before net, ctx and parameters. */
 enum status program_compile(struct program **program, const struct program_request *request);
 void program_free(struct program *program);

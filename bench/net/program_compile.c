@@ -118,6 +118,22 @@ static void check_params(const struct step *step)
         CHECK(!step->node->param[i] || !step->node->param[i]->dropped);
 }
 
+/* The dtype of a step's result. What the caller fills or reads is f32; so are the statistics, the gates
+ * and whatever else an attention site makes on its way from the map to the map: only its products
+ * and sums with the map are maps again. */
+static enum dtype result_dtype(const struct program *p, const struct step *step,
+                               const struct op_desc *desc)
+{
+    const bool map = desc->kind == OP_MUL_CHANNEL || desc->kind == OP_MUL_SPATIAL ||
+                     desc->kind == OP_ADD || desc->kind == OP_SCALE ||
+                     desc->kind == OP_ATTENTION || desc->kind == OP_ATTENTION_SUM;
+    if (p->dtype == DTYPE_F32 || p->values[step->value].is_output)
+        return DTYPE_F32;
+    if (step->node->part == PART_ATTENTION && !map)
+        return DTYPE_F32;
+    return step->node->part == PART_ATTENTION ? desc->src[0].dtype : p->dtype;
+}
+
 static enum status plan_step(struct program *p, struct step *step,
                              const struct program_request *request)
 {
@@ -138,7 +154,8 @@ static enum status plan_step(struct program *p, struct step *step,
                                 << i;
     desc.dst = (struct tensor){.stride = p->values[step->value].width};
     enum status status = op_infer(&desc);
-    if (status == OK && op_is_conv(desc.kind))
+    desc.dst.dtype = result_dtype(p, step, &desc);
+    if (status == OK && op_is_conv(desc.kind) && p->dtype == DTYPE_F32)
         status = algorithms_choose(request->algorithms, request->impl, request->ctx, &desc,
                                    &desc.conv.algorithm);
     if (status == OK)
@@ -161,7 +178,7 @@ static int add_area(struct program *p, size_t bytes, int first, int last)
 static size_t value_bytes(const struct value *value)
 {
     const struct tensor *t = &value->shape;
-    return (size_t)t->n * (size_t)t->h * (size_t)t->w * (size_t)t->stride * sizeof(float);
+    return (size_t)t->n * (size_t)t->h * (size_t)t->w * (size_t)t->stride * dtype_bytes(t->dtype);
 }
 
 /* Lets an area live until `end` as well, and returns its number. */
@@ -407,17 +424,32 @@ static enum status compile(struct program *p, const struct program_request *requ
     return bind_addresses(p);
 }
 
+static enum status check_dtype(const struct program_request *request)
+{
+    if (request->dtype == DTYPE_F32)
+        return OK;
+    if (request->train)
+        return fail(ERR_UNSUPPORTED, "--dtype bf16 is for inference: training stays in f32");
+    if (request->algorithms && request->algorithms->rule == ALGORITHM_WINOGRAD)
+        return fail(ERR_UNSUPPORTED, "--dtype bf16: --algorithm winograd is for f32; direct or auto "
+                    "(which then is direct) was expected");
+    const enum status status = impl_offers_bf16(request->impl);
+    return status == OK ? OK : fail_prefix(status, "--dtype bf16");
+}
+
 enum status program_compile(struct program **program, const struct program_request *request)
 {
     *program = NULL;
     if (request->batch < 1)
         return fail(ERR_USAGE, "--batch %d: at least 1 is needed", request->batch);
+    TRY(check_dtype(request));
     struct program *p = calloc(1, sizeof *p);
     if (!p)
         return fail(ERR_MEMORY, "out of memory for compiling a network");
     p->net = request->net;
     p->train = request->train;
     p->loss = request->loss;
+    p->dtype = request->dtype;
     p->drop_weights = request->drop_weights && !request->train;
     p->batch = request->batch;
     enum status status = compile(p, request);

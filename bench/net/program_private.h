@@ -35,6 +35,7 @@ struct program {
     const struct net *net;
     struct net_node loss_node;
     bool train, loss;
+    enum dtype dtype;         /* of maps between steps */
     bool drop_weights;        /* still to be done, in the next forward pass */
     size_t dropped_bytes;
     int batch;

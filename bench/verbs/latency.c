@@ -8,6 +8,7 @@
 #include "bench/verbs/algorithm_option.h"
 #include "bench/verbs/verbs.h"
 #include "impls/base/threads.h"
+#include "impls/ops.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@
 
 enum { KEY_INPUT = 1000, KEY_CLASSES, KEY_TRAIN, KEY_NO_FUSE, KEY_SAMPLES, KEY_SECONDS, KEY_FORMAT,
        KEY_SEED, KEY_STORE, KEY_STUDY, KEY_PROBE, KEY_LAYERS, KEY_KINDS, KEY_PLOTS,
-       KEY_ALGORITHM };
+       KEY_ALGORITHM, KEY_DTYPE };
 
 static const struct argp_option options[] = {
     {"model", 'm', "MODEL,...", 0, "networks and their options (resnet50); width=F is one", 0},
@@ -31,6 +32,8 @@ static const struct argp_option options[] = {
     {"train", KEY_TRAIN, NULL, 0, "time a training step: forward, backward, update", 0},
     {"no-fuse", KEY_NO_FUSE, NULL, 0, "primitive operations only", 0},
     {"algorithm", KEY_ALGORITHM, ALGORITHM_VALUES, 0, ALGORITHM_HELP, 0},
+    {"dtype", KEY_DTYPE, "f32|bf16,...", 0, "of the maps between layers and of packed weights (f32). "
+     "bf16: inference on onednn with AVX512_BF16; gates and statistics stay f32", 0},
     {"samples", KEY_SAMPLES, "N", 0, "samples of each row (64; without limit when only --seconds "
      "is given). p90 needs 64, p95 130, p99 662", 0},
     {"seconds", KEY_SECONDS, "S", 0, "time on one row after which it gets no more samples, but at "
@@ -63,6 +66,40 @@ static enum status parse_sizes(struct latency_settings *s, const char *text)
     return status;
 }
 
+static enum status parse_dtypes(struct latency_settings *s, const char *text)
+{
+    struct option_list items;
+    TRY(option_split("--dtype", text, &items));
+    enum status status = OK;
+    s->dtype_count = 0;
+    for (int i = 0; status == OK && i < items.count; i++) {
+        if (s->dtype_count == LATENCY_DTYPES)
+            status = fail(ERR_USAGE, "--dtype: %s is named twice", items.items[i]);
+        else
+            status = dtype_parse("--dtype", items.items[i], &s->dtypes[s->dtype_count++]);
+    }
+    if (status == OK && s->dtype_count == 2 && s->dtypes[0] == s->dtypes[1])
+        status = fail(ERR_USAGE, "--dtype: %s is named twice", dtype_name(s->dtypes[0]));
+    option_list_free(&items);
+    return status;
+}
+
+/* Without one, no row could be: this is said once. */
+static enum status check_dtypes(const struct latency_settings *s)
+{
+    bool bf16 = false, offered = false;
+    for (int d = 0; d < s->dtype_count; d++)
+        bf16 |= s->dtypes[d] == DTYPE_BF16;
+    if (!bf16)
+        return OK;
+    if (s->shape.train)
+        return fail(ERR_USAGE, "--dtype bf16 is for inference: training stays in f32");
+    for (int i = 0; i < s->impl_count; i++)
+        offered |= impl_offers_bf16(s->impls[i]) == OK;
+    return offered ? OK : fail_prefix(impl_offers_bf16(s->impls[s->impl_count - 1]),
+                                      "--dtype bf16");
+}
+
 static enum status parse_option(struct latency_settings *s, int key, char *value)
 {
     struct latency_shape *shape = &s->shape;
@@ -93,6 +130,8 @@ static enum status parse_option(struct latency_settings *s, int key, char *value
     case KEY_ALGORITHM:
         shape->algorithm = value;
         return OK;
+    case KEY_DTYPE:
+        return parse_dtypes(s, value);
     case KEY_SAMPLES:
         s->samples_given = true;
         return option_int("--samples", value, 1, 1000000, &s->sample.samples);
@@ -162,6 +201,7 @@ static enum status complete(struct latency_settings *s)
     s->sample.seed = s->shape.seed;
     TRY(option_split("--model", s->model, &s->models));
     TRY(option_split("--attention", s->attention, &s->attentions));
+    TRY(check_dtypes(s));
     return check_networks(s);
 }
 
@@ -312,13 +352,15 @@ static enum status run(struct latency_work *work)
 static enum status probe(const struct latency_settings *s)
 {
     if (s->models.count != 1 || s->attentions.count != 1 || s->impl_count != 1 ||
-        s->batch_count != 1 || s->thread_count != 1 || s->size_count != 1)
+        s->batch_count != 1 || s->thread_count != 1 || s->size_count != 1 ||
+        s->dtype_count != 1)
         return fail(ERR_USAGE, "--probe is for one network on one implementation in one shape");
     struct latency_shape shape = s->shape;
     shape.batch = s->batches[0];
     shape.threads = s->threads[0];
     shape.input_h = s->sizes[0].h;
     shape.input_w = s->sizes[0].w;
+    shape.dtype = s->dtypes[0];
     shape.drop_weights = true;
     TRY(threads_set(shape.threads));
     return latency_probe_here(s->models.items[0], s->attentions.items[0], s->impls[0], &shape);
@@ -343,11 +385,12 @@ int verb_latency(int argc, char **argv)
         .parser = parse,
         .doc = "Time whole networks, and what attention costs.\vAll programs are built in one "
                "process; the implementations' results for the same input have to agree (logits "
-               "within 1e-4 in the relative 2-norm), what does not is left out with the reason. "
+               "within 1e-4 in the relative 2-norm; those of bf16 within 2e-2 of f32), what does not is left out with the reason. "
                "Then every program takes its turn in every round, and ratios are formed within a "
                "round."};
     struct latency_settings settings = {.model = "resnet50", .attention = "none,cbam",
                                 .batches = {1}, .batch_count = 1, .size_count = 1,
+                                .dtype_count = 1,
                                 .shape = {.classes = 1000, .seed = 1,
                                           .algorithm = "direct"},
                                 .sample = sample_defaults()};

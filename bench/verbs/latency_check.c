@@ -12,13 +12,13 @@
  * pre-activation, the place of a maximum) that rounding can turn: in ResNet-50 with CBAM, batch 2
  * at 224 pixels, moving every pixel by one part in 2^24 moves the gradients of one and the same
  * program by 4e-3; between composed and fused, and between composed on two libraries, lie 3e-3.
- * Winograd's algorithm rounds more. */
+ * Winograd's algorithm rounds more, and bf16 keeps 8 bits of each number. */
 static const struct {
     const char *name;
-    double direct, winograd;
-} parts[ANSWER_PARTS] = {{"logits", 1e-4, 5e-4},
-                         {"losses in training", 1e-4, 5e-4},
-                         {"gradients", 1e-2, 2e-2}};
+    double direct, winograd, bf16;
+} parts[ANSWER_PARTS] = {{"logits", 1e-4, 5e-4, 2e-2},
+                         {"losses in training", 1e-4, 5e-4, 0},
+                         {"gradients", 1e-2, 2e-2, 0}};
 
 enum { GRADIENT_SAMPLE = 1 << 20 };
 
@@ -91,7 +91,9 @@ static struct latency_answer no_answer(const struct latency_shape *shape)
 {
     struct latency_answer answer = {.ok = true};
     for (int p = 0; p < ANSWER_PARTS; p++)
-        answer.bound[p] = is_direct(shape) ? parts[p].direct : parts[p].winograd;
+        answer.bound[p] = shape->dtype == DTYPE_BF16 ? parts[p].bf16
+                          : is_direct(shape)         ? parts[p].direct
+                                                     : parts[p].winograd;
     return answer;
 }
 
@@ -113,18 +115,20 @@ static int first_difference(const struct latency_answer *a, const struct latency
     return ANSWER_PARTS;
 }
 
-/* The shape of what a program is compared with: primitives, their convolutions direct. */
+/* The shape of what a program is compared with: primitives in f32, their convolutions direct. */
 static struct latency_shape plain_shape(const struct latency_program *program)
 {
     struct latency_shape shape = *program->shape;
     shape.compose = true;
+    shape.dtype = DTYPE_F32;
     shape.algorithms = NULL;
     return shape;
 }
 
 static bool is_plain(const struct latency_program *program)
 {
-    return program->shape->compose && is_direct(program->shape);
+    return program->shape->compose && program->shape->dtype == DTYPE_F32 &&
+           is_direct(program->shape);
 }
 
 /* Logits of inference: by the program itself where it is of that kind. */
@@ -189,7 +193,7 @@ static void compare_composed(struct latency_answer *answer, const struct latency
             continue;
         double by = distance(answer->part[p], composed->part[p], answer->count[p]);
         if (!(by <= answer->bound[p]))
-            reject(answer, "fused operations: %s differ from those of the composition by %.2g "
+            reject(answer, "fused operations or bf16: %s differ from those of the composition by %.2g "
                    "(relative 2-norm, bound %g)", parts[p].name, by, answer->bound[p]);
     }
 }

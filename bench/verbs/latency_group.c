@@ -2,6 +2,8 @@
  * against each other, timed in turns. See latency_work.h. */
 #include "bench/verbs/latency_work.h"
 
+#include "impls/ops.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,18 +16,25 @@ struct slot {
     struct latency_entry entry;
 };
 
-/* All attentions of one model on all implementations: slot attention * impl_count + impl. */
+/* All attentions of one model on all implementations in all dtypes. */
 struct group {
     const char *model;
-    const struct latency_shape *shape;
+    const struct latency_shape *shape;            /* of the first dtype */
+    struct latency_shape shapes[LATENCY_DTYPES];  /* one each */
     struct latency_network *networks;
     struct slot *slots;
 };
 
 static struct slot *slot_of(const struct latency_work *work, const struct group *group,
-                            int attention, int impl)
+                            int attention, int impl, int dtype)
 {
-    return &group->slots[attention * work->settings->impl_count + impl];
+    const struct latency_settings *s = work->settings;
+    return &group->slots[(attention * s->impl_count + impl) * s->dtype_count + dtype];
+}
+
+static int slot_count(const struct latency_settings *s)
+{
+    return s->attentions.count * s->impl_count * s->dtype_count;
 }
 
 static void say(const char *what, const struct slot *slot, const char *model,
@@ -36,14 +45,15 @@ static void say(const char *what, const struct slot *slot, const char *model,
 }
 
 static void leave_out(struct latency_work *work, const char *model, const char *attention,
-                      const char *impl, const char *reason)
+                      const char *impl, enum dtype dtype, const char *reason)
 {
-    fprintf(stderr, "cbam-bench latency: %s, %s, %s is left out: %s\n", model, attention, impl,
+    const char *in = dtype == DTYPE_F32 ? "" : ", bf16";
+    fprintf(stderr, "cbam-bench latency: %s, %s, %s%s is left out: %s\n", model, attention, impl, in,
             reason);
-    table_note(work->tables.rows, "left out: %s, %s, %s: %s", model, attention, impl, reason);
-    json_array_append_new(work->left_out, json_pack("{s:s,s:s,s:s,s:s}", "model", model,
-                                                    "attention", attention, "impl", impl, "error",
-                                                    reason));
+    table_note(work->tables.rows, "left out: %s, %s, %s%s: %s", model, attention, impl, in, reason);
+    json_array_append_new(work->left_out,
+                          json_pack("{s:s,s:s,s:s,s:s,s:s}", "model", model, "attention", attention,
+                                    "impl", impl, "dtype", dtype_name(dtype), "error", reason));
 }
 
 static void fail_slot(struct slot *slot)
@@ -55,17 +65,19 @@ static void fail_slot(struct slot *slot)
 /* The program that is timed here, which decides on algorithms where it has to; then a fresh process
  * for what only that can tell. */
 static enum status prepare_slot(struct latency_work *work, const struct group *group,
-                                struct latency_network *network, int i, struct slot *slot)
+                                struct latency_network *network, int i, int dtype,
+                                struct slot *slot)
 {
     const struct latency_settings *s = work->settings;
+    const struct latency_shape *shape = &group->shapes[dtype];
     slot->program.impl = s->impls[i];
     slot->entry = (struct latency_entry){.model = group->model, .program = &slot->program,
                                          .running = &slot->program};
     say("loading", slot, group->model, network->attention);
-    enum status status = latency_program_make(&slot->program, network, s->impls[i], work->ctx[i],
-                                              group->shape);
+    enum status status =
+        latency_program_make(&slot->program, network, s->impls[i], work->ctx[i], shape);
     if (status == OK)
-        status = latency_probe_child(group->model, network->attention, s->impls[i], group->shape,
+        status = latency_probe_child(group->model, network->attention, s->impls[i], shape,
                                      &slot->entry.probe);
     if (status == OK)
         return latency_ask(&slot->program, work->ctx[i], &slot->answer);
@@ -73,27 +85,40 @@ static enum status prepare_slot(struct latency_work *work, const struct group *g
     return status == ERR_MEMORY ? status : OK;
 }
 
-/* One attention: prepares all implementations, and lets them judge each other. */
-static enum status prepare_network(struct latency_work *work, const struct group *group,
-                                   int attention)
+/* The implementations judge each other in f32; what bf16 answers was compared with that. */
+static enum status compare_impls(struct latency_work *work, const struct group *group,
+                                 int attention, int dtype)
 {
     const struct latency_settings *s = work->settings;
     struct latency_answer *answers[OPTION_IMPLS];
     const char *names[OPTION_IMPLS];
     for (int i = 0; i < s->impl_count; i++) {
-        struct slot *slot = slot_of(work, group, attention, i);
-        TRY(prepare_slot(work, group, &group->networks[attention], i, slot));
-        answers[i] = &slot->answer;
+        answers[i] = &slot_of(work, group, attention, i, dtype)->answer;
         names[i] = s->impls[i]->name;
     }
     for (int i = 0; group->shape->train && i < s->impl_count; i++)
-        TRY(latency_ask_training(&slot_of(work, group, attention, i)->program, work->ctx[i],
-                                 answers[i]));
-    latency_compare(answers, names, s->impl_count);
+        TRY(latency_ask_training(&slot_of(work, group, attention, i, dtype)->program,
+                                 work->ctx[i], answers[i]));
+    if (s->dtypes[dtype] == DTYPE_F32)
+        latency_compare(answers, names, s->impl_count);
     for (int i = 0; i < s->impl_count; i++)
         if (!answers[i]->ok)
             leave_out(work, group->model, s->attentions.items[attention], names[i],
-                      answers[i]->reason);
+                      s->dtypes[dtype], answers[i]->reason);
+    return OK;
+}
+
+/* One attention: everything is prepared, then compared. */
+static enum status prepare_network(struct latency_work *work, const struct group *group,
+                                   int attention)
+{
+    const struct latency_settings *s = work->settings;
+    for (int i = 0; i < s->impl_count; i++)
+        for (int d = 0; d < s->dtype_count; d++)
+            TRY(prepare_slot(work, group, &group->networks[attention], i, d,
+                             slot_of(work, group, attention, i, d)));
+    for (int d = 0; d < s->dtype_count; d++)
+        TRY(compare_impls(work, group, attention, d));
     return OK;
 }
 
@@ -101,7 +126,7 @@ static enum status prepare_network(struct latency_work *work, const struct group
 static enum status time_slots(const struct latency_work *work, const struct group *group)
 {
     const struct latency_settings *s = work->settings;
-    int count = 0, all = s->attentions.count * s->impl_count;
+    int count = 0, all = slot_count(s);
     struct sample_target *targets = calloc((size_t)all, sizeof *targets);
     struct sample_series *series = calloc((size_t)all, sizeof *series);
     enum status status = targets && series ? OK : fail(ERR_MEMORY, "no memory for the timings");
@@ -137,8 +162,10 @@ static enum status add_rows(struct latency_work *work, const struct group *group
     int base = base_attention(s);
     bool people = s->format == TABLE_TEXT || s->format == TABLE_MD;
     for (int a = 0; a < s->attentions.count; a++)
-        for (int i = 0; i < s->impl_count; i++) {
-            struct slot *slot = slot_of(work, group, a, i), *plain = slot_of(work, group, base, i);
+        for (int k = 0; k < s->impl_count * s->dtype_count; k++) {
+            const int i = k / s->dtype_count, d = k % s->dtype_count;
+            struct slot *slot = slot_of(work, group, a, i, d);
+            const struct slot *plain = slot_of(work, group, base, i, d);
             if (!slot->answer.ok)
                 continue;
             slot->entry.base = a != base && plain->answer.ok ? &plain->entry : NULL;
@@ -151,7 +178,7 @@ static enum status add_rows(struct latency_work *work, const struct group *group
 static enum status add_layers(struct latency_work *work, const struct group *group)
 {
     const struct latency_settings *s = work->settings;
-    for (int k = 0; k < s->attentions.count * s->impl_count; k++)
+    for (int k = 0; k < slot_count(s); k++)
         if (group->slots[k].answer.ok)
             TRY(latency_layers_add(&work->tables, &group->slots[k].entry, &work->peak,
                                    &s->sample));
@@ -175,8 +202,12 @@ enum status latency_group_run(struct latency_work *work, const char *model,
                               const struct latency_shape *shape)
 {
     const struct latency_settings *s = work->settings;
-    int all = s->attentions.count * s->impl_count;
-    struct group group = {.model = model, .shape = shape};
+    const int all = slot_count(s);
+    struct group group = {.model = model, .shape = &group.shapes[0]};
+    for (int d = 0; d < s->dtype_count; d++) {
+        group.shapes[d] = *shape;
+        group.shapes[d].dtype = s->dtypes[d];
+    }
     group.networks = calloc((size_t)s->attentions.count, sizeof *group.networks);
     group.slots = calloc((size_t)all, sizeof *group.slots);
     enum status status = group.networks && group.slots

@@ -5,6 +5,7 @@
 
 #include "bench/measure/clock.h"
 #include "bench/measure/machine.h"
+#include "impls/ops.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -146,6 +147,10 @@ enum status latency_probe_child(const char *model, const char *attention, const 
     if (shape->algorithms) {
         argv[count++] = "--algorithm";
         argv[count++] = shape->algorithm;
+    }
+    if (shape->dtype != DTYPE_F32) {
+        argv[count++] = "--dtype";
+        argv[count++] = dtype_name(shape->dtype);
     }
     if (shape->train)
         argv[count++] = "--train";

@@ -78,6 +78,7 @@ enum status latency_program_make(struct latency_program *program,
                                       .batch = shape->batch, .train = shape->train,
                                       .loss = shape->train,
                                       .drop_weights = shape->drop_weights,
+                                      .dtype = shape->dtype,
                                       .algorithms = shape->algorithms};
     TRY(program_compile(&program->program, &request));
     program->compile_ms = ms_since(start);

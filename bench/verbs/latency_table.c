@@ -2,6 +2,7 @@
 #include "bench/verbs/latency_work.h"
 
 #include "bench/measure/ratio.h"
+#include "impls/ops.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@ static const struct table_column row_columns[] = {
     {.name = "impl"},
     {.name = "how", .audience = TABLE_MACHINES},
     {.name = "fused", .audience = TABLE_MACHINES},
-    {.name = "dtype", .audience = TABLE_MACHINES},
+    {.name = "dtype"},
     {.name = "algorithm", .audience = TABLE_MACHINES},
     {.name = "batch"},
     {.name = "input", .audience = TABLE_PEOPLE},
@@ -56,6 +57,7 @@ static const struct table_column row_columns[] = {
 static const struct table_column cost_columns[] = {
     {.name = "model"},
     {.name = "impl"},
+    {.name = "dtype"},
     {.name = "attention"},
     {.name = "base", .audience = TABLE_MACHINES},
     {.name = "batch"},
@@ -127,7 +129,7 @@ static void add_subject(struct table *table, const struct latency_entry *entry)
     table_text(table, "impl", program->impl->name);
     table_text(table, "how", program->how);
     table_bool(table, "fused", !shape->compose);
-    table_text(table, "dtype", "f32");
+    table_text(table, "dtype", dtype_name(shape->dtype));
     char algorithm[ALGORITHM_NAME];
     algorithms_name(shape->algorithms, algorithm);
     table_text(table, "algorithm", algorithm);
@@ -187,6 +189,7 @@ static void add_cost(struct table *table, const struct latency_entry *entry,
     table_row(table);
     table_text(table, "model", entry->model);
     table_text(table, "impl", entry->program->impl->name);
+    table_text(table, "dtype", dtype_name(entry->program->shape->dtype));
     table_text(table, "attention", entry->program->network->attention);
     table_text(table, "base", entry->base->program->network->attention);
     table_number(table, "batch", entry->program->shape->batch);

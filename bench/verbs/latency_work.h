@@ -19,10 +19,13 @@ struct latency_shape {
     bool train;
     bool drop_weights;    /* give back what is packed: in a process with one program only */
     bool compose;         /* primitive operations only, nothing fused */
+    enum dtype dtype;     /* of maps between layers */
     const char *algorithm;         /* as asked for: "direct", "auto:FILE" */
     struct algorithms *algorithms; /* of convolutions; NULL: direct */
     uint64_t seed;        /* of weights, inputs, labels and the order within a round */
 };
+
+enum { LATENCY_DTYPES = 2 };
 
 struct latency_size {
     int h, w; /* 0: the network's own size */
@@ -38,6 +41,8 @@ struct latency_settings {
     int threads[OPTION_NUMBERS], thread_count;
     struct latency_size sizes[OPTION_NUMBERS];
     int size_count;
+    enum dtype dtypes[LATENCY_DTYPES]; /* timed in turns, as attentions and implementations are */
+    int dtype_count;
     struct latency_shape shape; /* what the lists above do not say */
     struct sample_settings sample;
     bool samples_given, seconds_given, probe;
@@ -98,7 +103,8 @@ struct latency_answer {
 };
 
 /* Asks a program made ready for its logits (one of training by an inference program of its own),
- * and, where operations are fused, compares them with those of the composition of primitives.
+ * and, where operations are fused or maps are bf16, compares them with those of the composition of
+ * primitives in f32.
  * Faults end up in the answer; ERR_MEMORY is the only status. */
 enum status latency_ask(struct latency_program *program, struct impl_ctx *ctx,
                         struct latency_answer *answer);

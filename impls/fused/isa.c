@@ -35,6 +35,13 @@ enum status fused_isa_choose(enum fused_isa *isa)
     return fail(ERR_USAGE, "CBAM_BENCH_ISA=%s: one of baseline, avx2, avx512 was expected", asked);
 }
 
+int fused_isa_has_bf16(void)
+{
+    const char *asked = getenv("CBAM_BENCH_ISA");
+    const bool capped = asked && strcmp(asked, names[FUSED_AVX512]) != 0;
+    return !capped && fused_isa_runs(FUSED_AVX512) && __builtin_cpu_supports("avx512bf16");
+}
+
 const char *fused_isa_name(enum fused_isa isa)
 {
     return names[isa];

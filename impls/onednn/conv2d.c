@@ -61,7 +61,8 @@ static struct op_desc as_one_image(const struct op_desc *d)
 struct shim_conv dnn_conv_describe(const struct op_desc *desc, bool bias)
 {
     const struct op_desc one = as_one_image(desc), *d = &one;
-    return (struct shim_conv){.src = shim_map(&d->src[0]), .weights = shim_any(dnn_conv_weights(d)),
+    return (struct shim_conv){.src = shim_map(&d->src[0]),
+                              .weights = shim_weights_for(dnn_conv_weights(d), d->src[0].dtype),
                               .bias = bias ? shim_vector(d->conv.oc) : (struct shim_view){0},
                               .dst = shim_map(&d->dst), .window = window_of(d)};
 }
@@ -113,6 +114,8 @@ static enum status make_prims(struct impl_ctx *ctx, const struct op_desc *d,
     struct shim_conv what = dnn_conv_describe(d, d->conv.bias);
     enum status status =
         shim_make_conv(ctx, d->train ? SHIM_TRAINING : SHIM_INFERENCE, &what, NULL, &w->forward);
+    if (op_has_bf16(d)) /* for inference, and our own kernel reads f32 */
+        return status;
     TRY(or_direct(status, &w->forward));
     /* Without a forward primitive the library makes no backward ones. */
     bool none = !w->forward.prim;
@@ -271,6 +274,6 @@ static enum status backward(const struct op_plan *plan, const struct op_args *ar
     return OK;
 }
 
-const struct op_entry onednn_conv2d = {.name = "onednn conv2d", .winograd = true,
+const struct op_entry onednn_conv2d = {.name = "onednn conv2d", .winograd = true, .bf16 = true,
                                        .plan = plan_conv, .forward = forward,
                                        .backward = backward, .release = release};

@@ -61,7 +61,7 @@ static enum status build(struct impl_ctx *ctx, struct op_plan *plan)
     TRY(dnn_post_make(ctx, has_shortcut(d), d->conv.with_relu, &act->post));
     const struct shim_conv what = dnn_conv_describe(d, w->bias);
     enum status status = shim_make_conv(&act->post, SHIM_INFERENCE, &what, NULL, &w->forward);
-    bool direct = status == ERR_UNSUPPORTED;
+    bool direct = status == ERR_UNSUPPORTED && !op_has_bf16(d);
     TRY(direct ? make_direct(d, act) : status);
     TRY(dnn_weighted_finish(ctx, plan, w));
     TRY(fold_make(&act->fold, d, !direct && w->forward_pack.same));
@@ -142,10 +142,10 @@ static enum status forward(const struct op_plan *plan, const struct op_args *arg
     return dnn_weighted_forward(&act->lib, plan, &folded);
 }
 
-const struct op_entry onednn_conv_act = {.name = "onednn conv_act", .winograd = true,
+const struct op_entry onednn_conv_act = {.name = "onednn conv_act", .winograd = true, .bf16 = true,
                                          .plan = plan_conv_act, .forward = forward,
                                          .release = release};
 
-const struct op_entry onednn_conv_sum_act = {.name = "onednn conv_sum_act", .winograd = true,
+const struct op_entry onednn_conv_sum_act = {.name = "onednn conv_sum_act", .winograd = true, .bf16 = true,
                                              .plan = plan_conv_act, .forward = forward,
                                              .release = release};

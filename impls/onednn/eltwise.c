@@ -20,6 +20,8 @@ static enum status build(struct impl_ctx *ctx, struct op_plan *plan)
     struct eltwise *e = plan->priv;
     struct shim_view map = shim_map(&d->src[0]);
     bool want = d->want_diff_src & 1u;
+    if (d->dst.dtype != d->src[0].dtype)
+        return fail(ERR_UNSUPPORTED, "no kernel for these dtypes");
     dnnl_alg_kind_t alg = d->kind == OP_RELU ? dnnl_eltwise_relu_use_dst_for_bwd
                                              : dnnl_eltwise_logistic_use_dst_for_bwd;
     TRY(shim_make_eltwise(ctx, want ? SHIM_TRAINING : SHIM_INFERENCE, alg, &map, NULL,
@@ -75,9 +77,9 @@ static enum status backward(const struct op_plan *plan, const struct op_args *ar
     return OK;
 }
 
-const struct op_entry onednn_relu = {.name = "onednn relu", .plan = plan_eltwise,
+const struct op_entry onednn_relu = {.name = "onednn relu", .bf16 = true, .plan = plan_eltwise,
                                      .forward = forward, .backward = backward,
                                      .release = release};
-const struct op_entry onednn_sigmoid = {.name = "onednn sigmoid", .plan = plan_eltwise,
+const struct op_entry onednn_sigmoid = {.name = "onednn sigmoid", .bf16 = true, .plan = plan_eltwise,
                                         .forward = forward, .backward = backward,
                                         .release = release};

@@ -23,9 +23,9 @@ static bool own_forward(const struct op_desc *d)
 }
 
 /* A matrix of `rows` rows; with one column it is broadcast along the rows. */
-static struct shim_view matrix(size_t rows, size_t columns)
+static struct shim_view matrix(enum dtype dtype, size_t rows, size_t columns)
 {
-    return (struct shim_view){.ndims = 2,
+    return (struct shim_view){.dtype = dtype, .ndims = 2,
                               .dims = {(dnnl_dim_t)rows, (dnnl_dim_t)columns},
                               .strides = {(dnnl_dim_t)columns, 1}};
 }
@@ -37,8 +37,8 @@ static void views(const struct op_desc *d, struct shim_view *src0, struct shim_v
     const struct tensor *s = &d->src[0];
     size_t rows = (size_t)s->n * (d->kind == OP_MUL_SPATIAL ? pixels_of(s) : 1);
     bool column = d->kind == OP_MUL_SPATIAL || (d->kind == OP_MUL_CHANNEL && s->c == 1);
-    *src0 = column ? matrix(rows, tensor_count(s) / rows) : shim_map(s);
-    *src1 = column ? matrix(rows, 1) : shim_map(&d->src[1]);
+    *src0 = column ? matrix(s->dtype, rows, tensor_count(s) / rows) : shim_map(s);
+    *src1 = column ? matrix(d->src[1].dtype, rows, 1) : shim_map(&d->src[1]);
 }
 
 static enum status build(struct impl_ctx *ctx, struct op_plan *plan)
@@ -49,6 +49,8 @@ static enum status build(struct impl_ctx *ctx, struct op_plan *plan)
     if (d->kind == OP_MUL_CHANNEL && (d->want_diff_src & 2u))
         plan->scratch_bytes =
             dnn_own_channel_scratch(d->src[0].n, pixels_of(&d->src[0]), d->src[0].c);
+    if (d->dst.dtype != d->src[0].dtype || (own_forward(d) && op_has_bf16(d)))
+        return fail(ERR_UNSUPPORTED, "no kernel for these dtypes");
     if (own_forward(d)) {
         shim_say(plan, "own loops");
         return OK;
@@ -120,11 +122,11 @@ static enum status backward_mul(const struct op_plan *plan, const struct op_args
     return OK;
 }
 
-const struct op_entry onednn_add = {.name = "onednn add", .plan = plan_gate, .forward = forward,
+const struct op_entry onednn_add = {.name = "onednn add", .bf16 = true, .plan = plan_gate, .forward = forward,
                                     .backward = backward_add, .release = release};
-const struct op_entry onednn_mul_channel = {.name = "onednn mul_channel", .plan = plan_gate,
+const struct op_entry onednn_mul_channel = {.name = "onednn mul_channel", .bf16 = true, .plan = plan_gate,
                                             .forward = forward, .backward = backward_mul,
                                             .release = release};
-const struct op_entry onednn_mul_spatial = {.name = "onednn mul_spatial", .plan = plan_gate,
+const struct op_entry onednn_mul_spatial = {.name = "onednn mul_spatial", .bf16 = true, .plan = plan_gate,
                                             .forward = forward, .backward = backward_mul,
                                             .release = release};

@@ -4,6 +4,7 @@
 
 #include "impls/fused/bn_act.h"
 #include "impls/fused/fused.h"
+#include "impls/fused/isa.h"
 #include "impls/naive/naive.h"
 #include "impls/onednn/shim.h"
 
@@ -49,11 +50,25 @@ static void version(char *text, size_t size)
     snprintf(text, size, "%s, %s", library, onednn_isa());
 }
 
+/* Both the library's kernels and our own (fused/) need the instructions; each can be capped. */
+static enum status offers_bf16(void)
+{
+    if (!fused_isa_has_bf16())
+        return fail(ERR_UNSUPPORTED, "bf16 needs AVX512_BF16: this processor does not have it, or "
+                    "CBAM_BENCH_ISA keeps it from being used");
+    if ((dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) !=
+        dnnl_cpu_isa_avx512_core_bf16)
+        return fail(ERR_UNSUPPORTED, "bf16 needs AVX512_BF16: oneDNN uses no more than %s "
+                    "(ONEDNN_MAX_CPU_ISA?)", onednn_isa());
+    return OK;
+}
+
 const struct impl impl_onednn = {
     .name = "onednn",
     .version = version,
     .open = shim_open,
     .close = shim_close,
+    .bf16 = offers_bf16,
     .ops = {
         [OP_CONV2D] = &onednn_conv2d,
         [OP_LINEAR] = &onednn_linear,

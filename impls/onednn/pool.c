@@ -98,12 +98,12 @@ static enum status backward(const struct op_plan *plan, const struct op_args *ar
     return OK;
 }
 
-const struct op_entry onednn_maxpool = {.name = "onednn maxpool", .plan = plan_pool,
+const struct op_entry onednn_maxpool = {.name = "onednn maxpool", .bf16 = true, .plan = plan_pool,
                                         .forward = forward, .backward = backward,
                                         .release = release};
-const struct op_entry onednn_avgpool = {.name = "onednn avgpool", .plan = plan_pool,
+const struct op_entry onednn_avgpool = {.name = "onednn avgpool", .bf16 = true, .plan = plan_pool,
                                         .forward = forward, .backward = backward,
                                         .release = release};
-const struct op_entry onednn_pool_hw = {.name = "onednn pool_hw", .plan = plan_pool,
+const struct op_entry onednn_pool_hw = {.name = "onednn pool_hw", .bf16 = true, .plan = plan_pool,
                                         .forward = forward, .backward = backward,
                                         .release = release};

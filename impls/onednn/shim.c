@@ -109,7 +109,7 @@ void shim_close(struct impl_ctx *ctx)
 struct shim_view shim_map(const struct tensor *t)
 {
     dnnl_dim_t row = (dnnl_dim_t)t->w * t->stride;
-    return (struct shim_view){.ndims = 4, .dims = {t->n, t->c, t->h, t->w},
+    return (struct shim_view){.dtype = t->dtype, .ndims = 4, .dims = {t->n, t->c, t->h, t->w},
                               .strides = {row * t->h, 1, row, t->stride}};
 }
 
@@ -132,6 +132,13 @@ struct shim_view shim_any(struct shim_view view)
 {
     view.any = true;
     return view;
+}
+
+struct shim_view shim_weights_for(struct shim_view weights, enum dtype src)
+{
+    weights.any = true;
+    weights.dtype = src;
+    return weights;
 }
 
 int shim_pad_after(int in, int out, int k, int stride, int dilation, int before)
@@ -290,8 +297,6 @@ enum status shim_plan(struct impl_ctx *ctx, struct op_plan *plan, size_t size,
                       enum status (*build)(struct impl_ctx *ctx, struct op_plan *plan),
                       void (*release)(struct op_plan *plan))
 {
-    if (plan->desc.src[0].dtype != DTYPE_F32)
-        return fail(ERR_UNSUPPORTED, "only f32 is offered");
     plan->priv = calloc(1, size);
     if (!plan->priv)
         return fail(ERR_MEMORY, "out of memory: %zu bytes were needed", size);
@@ -303,5 +308,5 @@ enum status shim_plan(struct impl_ctx *ctx, struct op_plan *plan, size_t size,
         threads_alone(0);
     if (status != OK)
         release(plan);
-    return status == ERR_UNSUPPORTED ? ERR_LIBRARY : status;
+    return status == ERR_UNSUPPORTED && !op_has_bf16(&plan->desc) ? ERR_LIBRARY : status;
 }

@@ -33,8 +33,9 @@ void shim_close(struct impl_ctx *ctx); /* NULL is allowed */
 /* The version as one number, 2.6.3 = 20603. */
 int shim_version(void);
 
-/* f32 memory in the library's words: logical sizes and element strides. */
+/* Memory in the library's words: logical sizes and element strides. */
 struct shim_view {
+    enum dtype dtype;
     int ndims;
     dnnl_dims_t dims, strides;
     bool any; /* the library chooses the order; strides are ignored */
@@ -45,6 +46,9 @@ struct shim_view shim_vector(int count);
 /* PyTorch's order: sizes O,I,H,W when groups == 1, else G,O/G,I/G,H,W. */
 struct shim_view shim_weights(int groups, int oc, int ic, int kh, int kw);
 struct shim_view shim_any(struct shim_view view);   /* the same sizes in any order */
+
+/* The same as weights for a source of that dtype: the library wants both alike. */
+struct shim_view shim_weights_for(struct shim_view weights, enum dtype src);
 
 enum shim_pass {
     SHIM_INFERENCE,
@@ -127,7 +131,7 @@ enum status shim_run(const struct shim_prim *prim, const struct op_desc *desc, v
                      const struct shim_bind *binds, int count);
 
 /* Makes a plan's private part: allocates `size` zeroed bytes, calls `build`, and releases again
- * when that fails. ERR_UNSUPPORTED for anything but f32. */
+ * when that fails. ERR_UNSUPPORTED where the library has no kernel for maps in bf16. */
 enum status shim_plan(struct impl_ctx *ctx, struct op_plan *plan, size_t size,
                       enum status (*build)(struct impl_ctx *ctx, struct op_plan *plan),
                       void (*release)(struct op_plan *plan));

@@ -15,14 +15,15 @@ static dnnl_status_t describe(const struct shim_view *const views[], int count,
     dnnl_status_t status = dnnl_success;
     for (int i = 0; i < count && !status; i++) {
         const struct shim_view *v = views[i];
+        const dnnl_data_type_t type = v->dtype == DTYPE_BF16 ? dnnl_bf16 : dnnl_f32;
         md[i] = (dnnl_memory_desc_t){0};
         if (v->ndims == 0)
             continue;
         if (v->any)
-            status = dnnl_memory_desc_init_by_tag(&md[i], v->ndims, v->dims, dnnl_f32,
+            status = dnnl_memory_desc_init_by_tag(&md[i], v->ndims, v->dims, type,
                                                   dnnl_format_tag_any);
         else
-            status = dnnl_memory_desc_init_by_strides(&md[i], v->ndims, v->dims, dnnl_f32,
+            status = dnnl_memory_desc_init_by_strides(&md[i], v->ndims, v->dims, type,
                                                       v->strides);
     }
     return status;

@@ -21,13 +21,14 @@ static dnnl_status_t describe(const struct shim_view *const views[], int count,
     *d = (struct descriptors){{NULL}};
     for (int i = 0; i < count && !status; i++) {
         const struct shim_view *v = views[i];
+        const dnnl_data_type_t type = v->dtype == DTYPE_BF16 ? dnnl_bf16 : dnnl_f32;
         if (v->ndims == 0)
             continue;
         if (v->any)
-            status = dnnl_memory_desc_create_with_tag(&d->md[i], v->ndims, v->dims, dnnl_f32,
+            status = dnnl_memory_desc_create_with_tag(&d->md[i], v->ndims, v->dims, type,
                                                       dnnl_format_tag_any);
         else
-            status = dnnl_memory_desc_create_with_strides(&d->md[i], v->ndims, v->dims, dnnl_f32,
+            status = dnnl_memory_desc_create_with_strides(&d->md[i], v->ndims, v->dims, type,
                                                           v->strides);
     }
     return status;
