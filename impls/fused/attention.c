@@ -22,8 +22,8 @@ static enum status check_form(const struct op_desc *desc)
     const struct tensor *x = &desc->src[0];
     const int k = desc->attention.k;
     for (int i = 0; i < op_sources(desc->kind); i++)
-        if (desc->src[i].dtype != DTYPE_F32)
-            return fail(ERR_UNSUPPORTED, "fused attention: only f32 tensors are accepted");
+        if (desc->src[i].dtype != desc->dst.dtype)
+            return fail(ERR_UNSUPPORTED, "fused attention: maps of one dtype are accepted");
     if (!desc->attention.channel && !desc->attention.spatial)
         return fail(ERR_USAGE, "fused attention: there is no gate");
     if (desc->attention.channel && desc->attention.hidden < 1)
@@ -58,13 +58,15 @@ static enum status plan_attention(struct impl_ctx *ctx, struct op_plan *plan)
     struct fused_site *site = calloc(1, sizeof *site);
     if (!site)
         return fail(ERR_MEMORY, "fused attention: out of memory");
-    site->k = kernels[isa];
+    const bool bf16 = plan->desc.src[0].dtype == DTYPE_BF16;
+    site->k = bf16 ? &fused_bf16 : kernels[isa];
     site->threads = useful_threads(&plan->desc);
     fused_site_init(site, &plan->desc);
     plan->priv = site;
     plan->save_bytes = site->save_bytes;
     plan->scratch_bytes = site->scratch_bytes;
-    snprintf(plan->how, sizeof plan->how, "fused attention:%s", fused_isa_name(isa));
+    snprintf(plan->how, sizeof plan->how, "fused attention:%s%s", fused_isa_name(isa),
+             bf16 ? "_bf16" : "");
     return OK;
 }
 
@@ -77,6 +79,7 @@ static void release(struct op_plan *plan)
 const struct op_entry fused_attention = {
     .name = "fused attention",
     .strided = true,
+    .bf16 = true,
     .plan = plan_attention,
     .forward = fused_forward,
     .backward = fused_backward,
@@ -86,6 +89,7 @@ const struct op_entry fused_attention = {
 const struct op_entry fused_attention_sum = {
     .name = "fused attention_sum",
     .strided = true,
+    .bf16 = true,
     .plan = plan_attention,
     .forward = fused_forward,
     .backward = fused_backward,

@@ -154,14 +154,14 @@ void fused_planes_clear(const struct fused_job *job, const struct fused_crew *cr
 void fused_plane_pad(const struct fused_window *window, const float *plane, int first, int last,
                      float *padded);
 
-/* One image of a tensor. */
-static inline float *fused_image(const struct tensor *t, int image)
-{
-    return (float *)t->data + (size_t)image * (size_t)t->h * (size_t)t->w * (size_t)t->stride;
-}
+/* One image of a tensor: floats, or bf16. */
+void *fused_image(const struct tensor *t, int image);
 
 /* Pixels of the map from row `first` on. */
 struct fused_span fused_rows_of(const struct fused_job *job, int image, struct fused_share rows);
+
+/* Channel i of pixel p of a span of this job's map. */
+float fused_value_at(const struct fused_job *job, const struct fused_span *x, int p, int i);
 
 /* Parameter `slot`: its values, or NULL where the form does not have it. */
 const float *fused_param(const struct fused_job *job, int slot);

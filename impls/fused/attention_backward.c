@@ -123,7 +123,7 @@ static void pools_to_spatial(const struct fused_job *job, int image, struct fuse
         across[p] += sums[p];
     for (int i = 0; i < job->c && job->desc->attention.cpool != CPOOL_AVG; i++)
         if (at[i] >= x.first && at[i] < x.last)
-            across[at[i]] += max[i] * x.data[(size_t)at[i] * x.stride + i];
+            across[at[i]] += max[i] * fused_value_at(job, &x, at[i], i);
 }
 
 static void begin_image(const struct fused_job *job, const struct fused_crew *crew, int image)

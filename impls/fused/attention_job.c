@@ -1,6 +1,7 @@
 /* Addresses and shares of one call: see attention.h. Computes no attention. */
 #include "impls/fused/attention.h"
 
+#include "impls/base/bf16.h"
 #include "impls/base/threads.h"
 #include "impls/ops.h"
 
@@ -123,6 +124,20 @@ void fused_plane_pad(const struct fused_window *window, const float *plane, int 
     for (int y = first; y < last; y++)
         memcpy(to + (size_t)(y + window->pad) * (size_t)window->pitch + window->pad,
                plane + (size_t)y * (size_t)window->w, (size_t)window->w * sizeof *plane);
+}
+
+void *fused_image(const struct tensor *t, int image)
+{
+    const size_t values = (size_t)t->h * (size_t)t->w * (size_t)t->stride;
+    return (char *)t->data + (size_t)image * values * dtype_bytes(t->dtype);
+}
+
+float fused_value_at(const struct fused_job *job, const struct fused_span *x, int p, int i)
+{
+    const size_t at = (size_t)p * x->stride + (size_t)i;
+    if (job->desc->src[0].dtype == DTYPE_BF16)
+        return bf16_to_float(((const uint16_t *)x->data)[at]);
+    return ((const float *)x->data)[at];
 }
 
 struct fused_span fused_rows_of(const struct fused_job *job, int image, struct fused_share rows)

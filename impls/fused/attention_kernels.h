@@ -12,9 +12,10 @@
 /* Vectors that are said to be padded have a multiple of so many elements. */
 enum { FUSED_PAD = 16 };
 
-/* Pixels first .. last-1 of a map: channel i of pixel p is data[p*stride + i]. */
+/* Pixels first .. last-1 of a map: channel i of pixel p is data[p*stride + i], of floats or (fused_bf16)
+ * of bf16. */
 struct fused_span {
-    const float *data;
+    const void *data;
     size_t stride;
     int c, first, last;
 };
@@ -38,8 +39,8 @@ struct fused_peaks {
 /* dst = x (keep + mix channel spatial), then + shortcut, then relu: the last two where shortcut is
  * given. dst may be x. */
 struct fused_apply {
-    const float *x, *shortcut;
-    float *dst;
+    const void *x, *shortcut; /* as in a span */
+    void *dst;
     size_t x_stride, shortcut_stride, dst_stride;
     const float *channel, *spatial; /* the gates */
     float keep, mix;
@@ -162,7 +163,7 @@ struct fused_kernels {
                       const struct fused_norm *norm, double sums[2]);
 };
 
-/* One for each form of isa.h. */
-extern const struct fused_kernels fused_baseline, fused_avx2, fused_avx512;
+/* One for each form of isa.h, and one for inference on maps of bf16. */
+extern const struct fused_kernels fused_baseline, fused_avx2, fused_avx512, fused_bf16;
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "impls/base/memory.h"
 #include "impls/fused/bn_act_channels.h"
+#include "impls/fused/bn_bf16.h"
 #include "impls/fused/isa.h"
 #include "impls/fused/versions.h"
 #include "impls/ops.h"
@@ -107,10 +108,6 @@ static const struct bn_loops *loops_for(enum fused_isa isa)
 
 static enum status check(const struct op_desc *d)
 {
-    bool f32 = d->src[0].dtype == DTYPE_F32 && d->dst.dtype == DTYPE_F32 &&
-               (!has_shortcut(d) || d->src[1].dtype == DTYPE_F32);
-    if (!f32)
-        return fail(ERR_UNSUPPORTED, "fused %s: only f32 tensors are accepted", op_name(d->kind));
     if (uses_batch(d) && (double)d->src[0].n * d->src[0].h * d->src[0].w < 2)
         return fail(ERR_USAGE, "batch normalisation needs more than one value per channel in "
                     "training");
@@ -129,6 +126,8 @@ static enum status plan_bn(struct impl_ctx *ctx, struct op_plan *plan)
     (void)ctx;
     const struct op_desc *d = &plan->desc;
     enum fused_isa isa;
+    if (op_has_bf16(d))
+        return bn_bf16_plan(plan);
     TRY(check(d));
     TRY(fused_isa_choose(&isa));
     struct bn_act *bn = calloc(1, sizeof *bn);
@@ -324,6 +323,7 @@ static enum status backward(const struct op_plan *plan, const struct op_args *ar
 const struct op_entry fused_batchnorm = {
     .name = "fused batchnorm",
     .strided = true,
+    .bf16 = true,
     .plan = plan_bn,
     .forward = forward,
     .backward = backward,
@@ -333,6 +333,7 @@ const struct op_entry fused_batchnorm = {
 const struct op_entry fused_bn_act = {
     .name = "fused bn_act",
     .strided = true,
+    .bf16 = true,
     .plan = plan_bn,
     .forward = forward,
     .backward = backward,
@@ -342,6 +343,7 @@ const struct op_entry fused_bn_act = {
 const struct op_entry fused_bn_sum_act = {
     .name = "fused bn_sum_act",
     .strided = true,
+    .bf16 = true,
     .plan = plan_bn,
     .forward = forward,
     .backward = backward,

@@ -19,20 +19,21 @@ static bool has_max(const struct fused_job *job)
     return job->desc->attention.cpool != CPOOL_AVG;
 }
 
-static float value_at(const struct fused_span *x, const float *factor, int p, int i)
+static float value_at(const struct fused_job *job, const struct fused_span *x, const float *factor,
+                      int p, int i)
 {
-    float v = x->data[(size_t)p * x->stride + i];
+    float v = fused_value_at(job, x, p, i);
     return factor ? v * factor[p] : v;
 }
 
 /* The maximum by the rule for a NaN: it is larger than every number, and the first one wins. */
-static void careful_pixel(const struct fused_span *x, const float *factor, int i, float *max,
-                          int32_t *at)
+static void careful_pixel(const struct fused_job *job, const struct fused_span *x,
+                          const float *factor, int i, float *max, int32_t *at)
 {
-    *max = value_at(x, factor, 0, i);
+    *max = value_at(job, x, factor, 0, i);
     *at = 0;
     for (int p = 1; p < x->last && !isnan(*max); p++) {
-        float v = value_at(x, factor, p, i);
+        float v = value_at(job, x, factor, p, i);
         if (!(v <= *max)) {
             *max = v;
             *at = p;
@@ -41,28 +42,29 @@ static void careful_pixel(const struct fused_span *x, const float *factor, int i
 }
 
 /* From the first pixel of a group to the pixel of the maximum. */
-static int find_pixel(const struct fused_span *x, const float *factor, int i, float max, int group)
+static int find_pixel(const struct fused_job *job, const struct fused_span *x, const float *factor,
+                      int i, float max, int group)
 {
     const int end = group + FUSED_GROUP < x->last ? group + FUSED_GROUP : x->last;
     for (int p = group; p < end; p++)
-        if (value_at(x, factor, p, i) == max)
+        if (value_at(job, x, factor, p, i) == max)
             return p;
     return group;
 }
 
 /* Where maxima are, exactly; and a NaN, which shows in the sum alone, in its maximum. */
-static void settle_maxima(const struct fused_span *x, const float *factor,
-                          const struct fused_columns *columns)
+static void settle_maxima(const struct fused_job *job, const struct fused_span *x,
+                          const float *factor, const struct fused_columns *columns)
 {
     bool numbers = true;
     for (int i = 0; i < x->c; i++)
         numbers &= !isnan(columns->sum[i]);
     for (int i = 0; i < x->c && columns->at; i++)
-        columns->at[i] = find_pixel(x, factor, i, columns->max[i], columns->at[i]);
+        columns->at[i] = find_pixel(job, x, factor, i, columns->max[i], columns->at[i]);
     for (int i = 0; i < x->c && !numbers; i++) {
         int32_t ignored, *at = columns->at ? &columns->at[i] : &ignored;
         if (isnan(columns->sum[i]))
-            careful_pixel(x, factor, i, &columns->max[i], at);
+            careful_pixel(job, x, factor, i, &columns->max[i], at);
     }
 }
 
@@ -89,13 +91,13 @@ static void pool(const struct fused_job *job, const struct fused_crew *crew, int
     struct fused_columns columns = fused_columns_at(job, crew, crew->rank);
     int32_t *pixel_of = (int32_t *)fused_keep_at(job, image, job->site->keep.pixel_of);
     const float *factor = pooled_through(job, image);
-    x.data += own.first;
+    x.data = (const char *)x.data + (size_t)own.first * dtype_bytes(job->desc->src[0].dtype);
     x.c = own.last - own.first;
     if (!job->site->peaks || !has_max(job))
         columns.at = NULL;
     job->site->k->pool_columns(&x, factor, &columns);
     if (has_max(job))
-        settle_maxima(&x, factor, &columns);
+        settle_maxima(job, &x, factor, &columns);
     if (columns.at)
         memcpy(pixel_of + own.first, columns.at, (size_t)x.c * sizeof *pixel_of);
     store_pooled(job, image, own.first, x.c, &columns);

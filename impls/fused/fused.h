@@ -5,7 +5,8 @@
  * an odd kernel size (k even: ERR_UNSUPPORTED). The result is that of the composition of primitives
  * up to rounding: a maximum is the first of equals, a NaN is larger than every number, batch
  * statistics normalise with the biased variance and store the unbiased one, and one value per
- * channel with batch statistics is ERR_USAGE. Only f32; strided views are accepted.
+ * channel with batch statistics is ERR_USAGE. Strided views are accepted; maps are f32 or,
+ * in inference where fused_isa_has_bf16(), bf16, with sums and gates in f32 all the same.
  *
  * Inference may work in place on src[0]. Passes over the map: one that pools all channels over the
  * pixels, one that pools all pixels over the channels, one that writes the result. The same number

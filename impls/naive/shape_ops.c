@@ -6,6 +6,7 @@
 #include "impls/naive/loops.h"
 #include "impls/ops.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Copies `c` channels, or adds them. */
@@ -22,15 +23,48 @@ static void clear(float *to, int c)
     memset(to, 0, (size_t)c * sizeof *to);
 }
 
+/* What only moves values forward takes any dtype, the same everywhere. */
+static enum status plan_move(struct impl_ctx *ctx, struct op_plan *plan)
+{
+    const struct op_desc *d = &plan->desc;
+    if (!op_has_bf16(d))
+        return naive_plan_loops(ctx, plan);
+    for (int i = 0; i < op_sources(d->kind); i++)
+        if (d->src[i].dtype != d->dst.dtype)
+            return fail(ERR_UNSUPPORTED, "naive %s: maps of one dtype are accepted",
+                        op_name(d->kind));
+    snprintf(plan->how, sizeof plan->how, "naive loops, bf16");
+    return OK;
+}
+
+static void copy(const char *from, char *to, size_t bytes)
+{
+    if (from != to)
+        memcpy(to, from, bytes);
+}
+
+/* Pixel (n,y,x), or pixel number `index`, of a map of any dtype. */
+static char *pixel_bytes(const struct tensor *t, size_t index)
+{
+    return (char *)t->data + index * (size_t)t->stride * dtype_bytes(t->dtype);
+}
+
+static char *bytes_at(const struct tensor *t, int n, int y, int x)
+{
+    return pixel_bytes(t, ((size_t)n * (size_t)t->h + (size_t)y) * (size_t)t->w + (size_t)x);
+}
+
 /* The first source may already lie where it belongs: DenseNet's map grows in place. */
 static enum status concat_forward(const struct op_plan *plan, const struct op_args *args)
 {
-    const int first = plan->desc.src[0].c, second = plan->desc.src[1].c;
+    const size_t each = dtype_bytes(plan->desc.dst.dtype);
+    const size_t first = (size_t)plan->desc.src[0].c * each;
+    const size_t second = (size_t)plan->desc.src[1].c * each;
 #pragma omp parallel for schedule(static) if (threads_worth(tensor_count(&args->dst)))
     for (size_t p = 0; p < naive_pixels(&args->dst); p++) {
-        float *to = naive_pixel(&args->dst, p);
-        move(naive_pixel(&args->src[0], p), to, first, false);
-        move(naive_pixel(&args->src[1], p), to + first, second, false);
+        char *to = pixel_bytes(&args->dst, p);
+        copy(pixel_bytes(&args->src[0], p), to, first);
+        copy(pixel_bytes(&args->src[1], p), to + first, second);
     }
     return OK;
 }
@@ -53,24 +87,28 @@ static enum status concat_backward(const struct op_plan *plan, const struct op_a
 const struct op_entry naive_concat = {
     .name = "naive concat",
     .strided = true,
-    .plan = naive_plan_loops,
+    .bf16 = true,
+    .plan = plan_move,
     .forward = concat_forward,
     .backward = concat_backward,
 };
 
 static enum status subsample_forward(const struct op_plan *plan, const struct op_args *args)
 {
-    const int stride = plan->desc.subsample.stride, before = plan->desc.subsample.before;
-    const int c = plan->desc.src[0].c, after = plan->desc.subsample.after;
+    const int stride = plan->desc.subsample.stride;
+    const size_t each = dtype_bytes(plan->desc.dst.dtype);
+    const size_t before = (size_t)plan->desc.subsample.before * each;
+    const size_t bytes = (size_t)plan->desc.src[0].c * each;
+    const size_t after = (size_t)plan->desc.subsample.after * each;
     const struct tensor *dst = &args->dst;
 #pragma omp parallel for schedule(static) collapse(3) if (threads_worth(tensor_count(dst)))
     for (int n = 0; n < dst->n; n++)
         for (int y = 0; y < dst->h; y++)
             for (int x = 0; x < dst->w; x++) {
-                float *to = naive_at(dst, n, y, x);
-                clear(to, before);
-                move(naive_at(&args->src[0], n, y * stride, x * stride), to + before, c, false);
-                clear(to + before + c, after);
+                char *to = bytes_at(dst, n, y, x);
+                memset(to, 0, before);
+                copy(bytes_at(&args->src[0], n, y * stride, x * stride), to + before, bytes);
+                memset(to + before + bytes, 0, after);
             }
     return OK;
 }
@@ -99,7 +137,8 @@ static enum status subsample_backward(const struct op_plan *plan, const struct o
 const struct op_entry naive_subsample = {
     .name = "naive subsample",
     .strided = true,
-    .plan = naive_plan_loops,
+    .bf16 = true,
+    .plan = plan_move,
     .forward = subsample_forward,
     .backward = subsample_backward,
 };
