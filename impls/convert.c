@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct around {
     struct op_plan inner;
@@ -66,6 +67,14 @@ static void describe(struct op_plan *plan, const struct around *around)
         snprintf(after, sizeof after, ", %s->%s", dtype_name(inner->dst.dtype),
                  dtype_name(outer->dst.dtype));
     snprintf(plan->how, sizeof plan->how, "%s%.64s%s", before, around->inner.how, after);
+}
+
+/* Not every kernel's name tells the dtype. */
+static void name_dtype(struct op_plan *plan)
+{
+    const size_t used = strlen(plan->how);
+    if (!strstr(plan->how, "bf16"))
+        snprintf(plan->how + used, sizeof plan->how - used, ", bf16");
 }
 
 /* ---- running ---- */
@@ -158,6 +167,14 @@ static enum status plan_around(struct op_plan *plan, const struct impl *impl, st
     return OK;
 }
 
+/* Whether a source in f32 may be rounded to bf16, as the weights are: that of the first layer. A result or
+ * a gate in f32 is one because it is to be more exact. */
+static bool may_narrow(const struct op_desc *desc)
+{
+    const bool weighted = op_is_conv(desc->kind) || desc->kind == OP_LINEAR;
+    return weighted && desc->dst.dtype == DTYPE_BF16;
+}
+
 enum status convert_plan(struct op_plan *plan, const struct impl *impl, struct impl_ctx *ctx,
                          const struct op_desc *desc)
 {
@@ -166,7 +183,9 @@ enum status convert_plan(struct op_plan *plan, const struct impl *impl, struct i
     const struct op_desc wide = with_dtype(desc, DTYPE_F32);
     if (impl->ops[desc->kind]->bf16)
         status = plan_make_as_is(plan, impl, ctx, desc);
-    if (status == ERR_UNSUPPORTED && impl->ops[desc->kind]->bf16)
+    if (status == OK)
+        name_dtype(plan);
+    if (status == ERR_UNSUPPORTED && impl->ops[desc->kind]->bf16 && may_narrow(desc))
         status = plan_around(plan, impl, ctx, desc, &narrow);
     if (status == ERR_UNSUPPORTED)
         status = plan_around(plan, impl, ctx, desc, &wide);

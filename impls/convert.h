@@ -1,5 +1,6 @@
 /* Plans of operations on bf16 maps, for an implementation that offers them: a kernel of the entry's own
- * where it has one for these dtypes, else conversions round a kernel for all bf16 or, last, all f32.
+ * where it has one for these dtypes, else conversions round it: round one for all bf16, where that rounds nothing but the input of a layer with
+ * weights, or else, round one for all f32.
  * Knows no implementation from inside. For registry.c alone. */
 #ifndef IMPLS_CONVERT_H
 #define IMPLS_CONVERT_H

@@ -278,6 +278,23 @@ static void step(struct runs *r, int number)
     sgd_step(r->session.net->params, &sgd);
 }
 
+/* The same network in bf16, where that is offered. */
+static void check_bf16(struct runs *r, const struct train_settings *s)
+{
+    struct evaluator evaluator;
+    struct evaluation e;
+    if (impl_offers_bf16(r->session.impl) != OK)
+        return;
+    r->session.dtype = DTYPE_BF16;
+    support_ok(evaluator_open(&evaluator, &r->session, &r->session.split.list[PART_TEST], 8));
+    for (int i = 0; i < 2; i++)
+        support_ok(evaluator_run(&evaluator, &e, NULL, NULL));
+    start_watch();
+    support_ok(evaluator_run(&evaluator, &e, NULL, NULL));
+    end_watch("3 inference passes in bf16", s->impl);
+    evaluator_close(&evaluator);
+}
+
 static void check_runs(struct bed *bed, const struct train_settings *s, bool prefetch)
 {
     struct runs r = {0};
@@ -295,6 +312,7 @@ static void check_runs(struct bed *bed, const struct train_settings *s, bool pre
     support_ok(evaluator_run(&r.evaluator, &e, NULL, NULL));
     end_watch("3 inference passes", s->impl);
     assert_int_equal(loader_batches(&r.evaluator.loader), 3);
+    check_bf16(&r, s);
     close_runs(&r);
 }
 

@@ -109,6 +109,33 @@ static void test_resnet20(void **state)
     session_close(&s);
 }
 
+/* In bf16 five of them may be others'. */
+static void test_resnet20_in_bf16(void **state)
+{
+    const struct way *way = *state;
+    struct session s = {.compose = !way->fused, .dtype = DTYPE_BF16};
+    struct evaluation e;
+    char path[PATH], data[PATH + 16], weights[PATH];
+    ways_skip_sanitized();
+    if (impl_offers_bf16(way->impl) != OK) {
+        print_message("skipped: %s\n", fail_text());
+        skip();
+    }
+    snprintf(data, sizeof data, "cifar10:%s", data_path("cifar-10-lossless-bin", path));
+    const struct weights_request request = {
+        .model = "resnet20", .attention = "none",
+        .weights = data_path("weights/resnet20_cifar10.safetensors", weights)};
+    net_case_must(session_open_impl(&s, way->impl->name, threads_available() < 2 ? 1 : 2));
+    net_case_must(session_open_data(&s, data, 1));
+    net_case_must(session_open_weights(&s, &request));
+    net_case_must(evaluate(&s, &s.split.list[PART_TEST], BATCH, &e, NULL, NULL));
+    assert_int_equal(e.n, IMAGES);
+    print_message("%d of %d, loss %.4f\n", e.correct1, e.n, evaluation_loss(&e));
+    assert_in_range(e.correct1, 910, 920);
+    assert_true(fabs(evaluation_loss(&e) - 0.3842) < 1e-2);
+    session_close(&s);
+}
+
 /* ---- the network with two CBAM modules ---- */
 
 static const char form[] = "cbam:bias=off:bn=off:planes=mean-max";
@@ -293,6 +320,7 @@ int main(int argc, char **argv)
         {"trained modules", test_trained_modules, EACH_WAY, NULL},
         {"network with attention", test_network_with_attention, EACH_WAY, NULL},
         {"resnet20", test_resnet20, EACH_WAY, NULL},
+        {"resnet20 in bf16", test_resnet20_in_bf16, EACH_WAY, NULL},
     };
     (void)argc;
     return ways_run(argv, "trained weights", tests, sizeof tests / sizeof tests[0]);

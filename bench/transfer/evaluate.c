@@ -61,6 +61,7 @@ enum status evaluator_open(struct evaluator *e, struct session *session,
     struct program_request request = {.impl = session->impl, .ctx = session->ctx,
                                       .net = session->inference, .batch = batch,
                                       .drop_weights = session->drop_weights,
+                                      .dtype = session->dtype,
                                       .algorithms = &session->algorithms};
     enum status status = loader_init(&e->loader, &session->data, list, &config);
     if (status == OK)

@@ -21,6 +21,7 @@ struct session {
     bool compose;              /* primitives only, no fused operations; set before opening a net */
     bool drop_weights;         /* one inference program alone will read the weights: it may give
                                   back what it packs (program.h); set before opening one */
+    enum dtype dtype;          /* of maps in evaluation (training is f32); set before evaluating */
     struct algorithms algorithms; /* of convolutions; set before programs are compiled */
     struct net *lowered;       /* as it is trained */
     struct net *inference;     /* as it is evaluated: more can be fused */

@@ -6,6 +6,7 @@
 #include "bench/verbs/options.h"
 #include "bench/verbs/verbs.h"
 #include "impls/base/memory.h"
+#include "impls/ops.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -83,8 +84,8 @@ static enum status print_text(const struct options *o, const struct eval_outcome
 {
     const struct model_spec *model = &outcome->session->model;
     const struct evaluation *e = &outcome->total;
-    printf("%s, attention %s, %s, %s images of %s\n", model->text, model->attention.text,
-           o->network.impl, o->part, o->data);
+    printf("%s, attention %s, %s%s, %s images of %s\n", model->text, model->attention.text,
+           o->network.impl, o->network.dtype == DTYPE_BF16 ? " in bf16" : "", o->part, o->data);
     printf("top-1 %.2f %% (%d of %d)", 100 * evaluation_top1(e), e->correct1, e->n);
     if (isfinite(top5_of(outcome)))
         printf(", top-5 %.2f %%", 100 * top5_of(outcome));
@@ -122,11 +123,11 @@ static enum status print_json(const struct options *o, const struct eval_outcome
     const struct evaluation *e = &outcome->total;
     double top5 = top5_of(outcome);
     json_t *json = json_pack(
-        "{s:i, s:i, s:f, s:o, s:f, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "n", e->n, "correct",
+        "{s:i, s:i, s:f, s:o, s:f, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "n", e->n, "correct",
         e->correct1, "top1", evaluation_top1(e), "top5",
         isfinite(top5) ? json_real(top5) : json_null(), "loss", evaluation_loss(e), "model",
         session->model.text, "attention", session->model.attention.text, "impl",
-        o->network.impl, "data", o->data, "part", o->part, "weights", weights_json(session),
+        o->network.impl, "dtype", dtype_name(o->network.dtype), "data", o->data, "part", o->part, "weights", weights_json(session),
         "preprocessing", preprocessing_json(session));
     if (json && o->confusion)
         json_object_set_new(json, "confusion", eval_confusion_json(outcome));
@@ -144,14 +145,16 @@ static enum status print_json(const struct options *o, const struct eval_outcome
 static enum status print_row(const struct options *o, const struct eval_outcome *outcome)
 {
     static const struct table_column columns[] = {
-        {.name = "model"}, {.name = "attention"}, {.name = "impl"}, {.name = "data"},
+        {.name = "model"}, {.name = "attention"}, {.name = "impl"}, {.name = "dtype"},
+        {.name = "data"},
         {.name = "part"}, {.name = "n"}, {.name = "correct"}, {.name = "top1", .decimals = 4},
         {.name = "top5", .decimals = 4}, {.name = "loss", .decimals = 6}};
-    struct table *table = table_new("eval", "Evaluation", columns, 10);
+    struct table *table = table_new("eval", "Evaluation", columns, 11);
     table_row(table);
     table_text(table, "model", outcome->session->model.text);
     table_text(table, "attention", outcome->session->model.attention.text);
     table_text(table, "impl", o->network.impl);
+    table_text(table, "dtype", dtype_name(o->network.dtype));
     table_text(table, "data", o->data);
     table_text(table, "part", o->part);
     table_number(table, "n", outcome->total.n);

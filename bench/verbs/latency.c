@@ -94,6 +94,9 @@ static enum status check_dtypes(const struct latency_settings *s)
         return OK;
     if (s->shape.train)
         return fail(ERR_USAGE, "--dtype bf16 is for inference: training stays in f32");
+    if (strcmp(s->shape.algorithm, "winograd") == 0)
+        return fail(ERR_USAGE, "--dtype bf16: --algorithm winograd is for f32; direct or auto (which "
+                    "then is direct) was expected");
     for (int i = 0; i < s->impl_count; i++)
         offered |= impl_offers_bf16(s->impls[i]) == OK;
     return offered ? OK : fail_prefix(impl_offers_bf16(s->impls[s->impl_count - 1]),

@@ -5,11 +5,12 @@
 #include "bench/verbs/algorithm_option.h"
 #include "bench/verbs/options.h"
 #include "impls/base/threads.h"
+#include "impls/ops.h"
 
 #include <stdio.h>
 
 enum { KEY_IMPL = 1500, KEY_THREADS, KEY_BATCH, KEY_SIZE, KEY_MISSING, KEY_UNEXPECTED,
-       KEY_NO_FUSE, KEY_ALGORITHM };
+       KEY_NO_FUSE, KEY_ALGORITHM, KEY_DTYPE };
 
 static const struct argp_option keys[] = {
     {"model", 'm', "MODEL", 0, "network and its options (resnet50)", 1},
@@ -24,6 +25,8 @@ static const struct argp_option keys[] = {
     {"batch", KEY_BATCH, "N", 0, "images at a time; changes no result", 1},
     {"no-fuse", KEY_NO_FUSE, NULL, 0, "primitive operations only", 1},
     {"algorithm", KEY_ALGORITHM, ALGORITHM_VALUES, 0, ALGORITHM_HELP, 1},
+    {"dtype", KEY_DTYPE, "f32|bf16", 0, "of the maps between layers and of packed weights (f32). bf16: "
+     "onednn with AVX512_BF16; gates and statistics stay f32", 1},
     {0}};
 
 static enum status add_glob(const char *option, const char **list, const char *glob)
@@ -68,6 +71,8 @@ static enum status parse_key(struct network_options *o, int key, const char *arg
     case KEY_ALGORITHM:
         o->algorithm = arg;
         return OK;
+    case KEY_DTYPE:
+        return dtype_parse("--dtype", arg, &o->dtype);
     default:
         return ERR_UNSUPPORTED;
     }
@@ -96,6 +101,7 @@ enum status network_options_open(struct network_options *options, struct session
                                                    .allow_unexpected = options->unexpected};
     TRY(session_open_impl(session, options->impl, options->threads));
     session->compose = options->compose;
+    session->dtype = options->dtype;
     session->drop_weights = true;
     TRY(algorithms_parse("--algorithm", options->algorithm, &session->algorithms));
     session->algorithms.decide = decide_algorithm;

@@ -14,6 +14,7 @@ struct network_options {
     int threads, batch;
     const char *algorithm;           /* of convolutions: "direct", "auto:FILE" */
     bool compose;                    /* primitive operations only */
+    enum dtype dtype;                /* of maps between layers */
     struct weights_request request;  /* model, attention, weights and size; rules when opening */
     const char *missing[NETWORK_GLOBS + 1], *unexpected[NETWORK_GLOBS + 1];
 };

@@ -9,6 +9,7 @@
 #include "bench/verbs/predict_table.h"
 #include "bench/verbs/verbs.h"
 #include "impls/base/memory.h"
+#include "impls/ops.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -112,6 +113,7 @@ static enum status open_program(struct work *work)
                                       .net = net, .batch = work->batch, .outputs = outputs,
                                       .output_count = count,
                                       .drop_weights = work->session.drop_weights,
+                                      .dtype = work->session.dtype,
                                       .algorithms = &work->session.algorithms};
     enum status status = program_compile(&work->program, &request);
     free(outputs);
@@ -227,6 +229,7 @@ static enum status print_table(const struct work *work)
     table_meta(work->table, "model", json_string(work->session.model.text));
     table_meta(work->table, "attention", json_string(work->session.model.attention.text));
     table_meta(work->table, "impl", json_string(work->session.impl->name));
+    table_meta(work->table, "dtype", json_string(dtype_name(work->session.dtype)));
     table_meta(work->table, "rss_mb", json_real(work->rss_mb));
     table_meta(work->table, "peak_rss_mb", json_real(work->peak_rss_mb));
     return table_write(work->table, work->o->format, stdout);

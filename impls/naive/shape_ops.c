@@ -33,7 +33,7 @@ static enum status plan_move(struct impl_ctx *ctx, struct op_plan *plan)
         if (d->src[i].dtype != d->dst.dtype)
             return fail(ERR_UNSUPPORTED, "naive %s: maps of one dtype are accepted",
                         op_name(d->kind));
-    snprintf(plan->how, sizeof plan->how, "naive loops, bf16");
+    snprintf(plan->how, sizeof plan->how, "naive loops");
     return OK;
 }
 

@@ -15,6 +15,7 @@
 #include "impls/ops.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct conv_act {
     struct impl_ctx post;
@@ -56,6 +57,8 @@ static enum status build(struct impl_ctx *ctx, struct op_plan *plan)
     const struct op_desc *d = &plan->desc;
     struct conv_act *act = plan->priv;
     struct dnn_weighted *w = &act->lib;
+    if (has_shortcut(d) && d->src[1].dtype != d->dst.dtype)
+        return fail(ERR_UNSUPPORTED, "the shortcut is to have the dtype of the result");
     w->bias = fold_has_bias(d);
     w->plain = dnn_conv_weights(d);
     TRY(dnn_post_make(ctx, has_shortcut(d), d->conv.with_relu, &act->post));
@@ -121,11 +124,17 @@ static void forward_direct(struct conv_act *act, const struct op_desc *d,
              tensor_count(&d->dst), y);
 }
 
-/* The library adds to what the destination holds. */
+/* The library adds to what the destination holds. Maps of any dtype, both dense. */
 static void put_shortcut(const struct op_desc *d, const struct op_args *args)
 {
-    if (has_shortcut(d) && args->dst.data != args->src[1].data)
-        join(args->src[1].data, NULL, false, tensor_count(&d->dst), args->dst.data);
+    enum { PART = 16384 };
+    const size_t bytes = tensor_count(&d->dst) * dtype_bytes(d->dst.dtype);
+    if (!has_shortcut(d) || args->dst.data == args->src[1].data)
+        return;
+#pragma omp parallel for schedule(static) if (threads_worth(tensor_count(&d->dst)))
+    for (size_t at = 0; at < bytes; at += PART)
+        memcpy((char *)args->dst.data + at, (const char *)args->src[1].data + at,
+               bytes - at < PART ? bytes - at : PART);
 }
 
 static enum status forward(const struct op_plan *plan, const struct op_args *args)
