@@ -179,8 +179,8 @@ static void test_changed_weights_are_packed_anew(void **state)
     network_close(&n);
 }
 
-/* A NaN of one image shows in its logits and in no other's. */
-static void test_nan_is_handed_on(void **state)
+/* What one image is made of reaches no other. */
+static void test_nan_stays_in_its_image(void **state)
 {
     const struct impl *impl = need_bf16();
     struct network n;
@@ -334,7 +334,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_kernels_of_resnet50),
         cmocka_unit_test(test_repeated_runs_give_the_same_bits),
         cmocka_unit_test(test_changed_weights_are_packed_anew),
-        cmocka_unit_test(test_nan_is_handed_on),
+        cmocka_unit_test(test_nan_stays_in_its_image),
         cmocka_unit_test(test_outputs_are_f32),
         cmocka_unit_test(test_programs_refuse),
         cmocka_unit_test(test_the_program_refuses),
