@@ -167,8 +167,8 @@ static enum status plan_around(struct op_plan *plan, const struct impl *impl, st
     return OK;
 }
 
-/* Whether a source in f32 may be rounded to bf16, as the weights are: that of the first layer. A result or
- * a gate in f32 is one because it is to be more exact. */
+/* Whether a source in f32 may be rounded to bf16, as the weights are: that of the first layer. A
+ * result or a gate in f32 is one because it is to be more exact. */
 static bool may_narrow(const struct op_desc *desc)
 {
     const bool weighted = op_is_conv(desc->kind) || desc->kind == OP_LINEAR;

@@ -149,8 +149,8 @@ struct op_entry {
     const char *name;     /* "naive conv2d" */
     bool strided;         /* accepts src and dst with stride > c */
     bool winograd;        /* a convolution that offers Winograd's algorithms as well */
-    bool bf16;            /* inference: has kernels that read or write bf16 maps; for what they do not
-                             fit, plan() gives ERR_UNSUPPORTED. Others are converted round */
+    bool bf16;            /* inference: has kernels that read or write bf16 maps; for what they do
+                             not fit, plan() gives ERR_UNSUPPORTED. Others are converted round */
     /* Fills save_bytes, scratch_bytes, how and priv of a plan whose desc is set; may set entry to
      * another one of this table's implementation, which then runs and releases the plan. */
     enum status (*plan)(struct impl_ctx *ctx, struct op_plan *plan);
@@ -187,10 +187,10 @@ extern const struct impl *const impls[]; /* compiled in; NULL-terminated (regist
 /* The implementation of that name; NULL, with a message that lists the names, when unknown. */
 const struct impl *impl_find(const char *name);
 
-/* Makes a plan: desc is copied; its dst must be inferred. ERR_UNSUPPORTED where a strided view, an
- * algorithm or bf16 is not accepted. Sources and dst may differ in dtype, in inference, where bf16 is
- * offered: what the entry has no kernel for runs in f32 with conversions round it (convert.h), as
- * `how` says. On failure nothing is left to release. */
+/* Makes a plan: desc is copied; its dst must be inferred. ERR_UNSUPPORTED where a strided view,
+ * an algorithm or bf16 is not accepted. Sources and dst may differ in dtype, in inference, where
+ * bf16 is offered: what the entry has no kernel for runs in f32 with conversions round it
+ * (convert.h), as `how` says. On failure nothing is left to release. */
 enum status plan_make(struct op_plan *plan, const struct impl *impl, struct impl_ctx *ctx,
                       const struct op_desc *desc);
 void plan_release(struct op_plan *plan); /* a zeroed plan is allowed */

@@ -16,7 +16,8 @@ const struct impl *bf16_impl(void)
     return NULL;
 }
 
-/* Which of the parameters is a variance or a factor of a normalisation; a power of two folds exactly. */
+/* Which of the parameters is a variance or a factor of a normalisation; a power of two folds
+ * exactly. */
 static bool is_scale(const struct op_desc *d, int slot)
 {
     const int first = op_is_conv(d->kind) ? 2 : 0;

@@ -1,5 +1,6 @@
-/* What the tests of bf16 share: one planned operation on maps of chosen dtypes, with the operands of
- * operands.h made exact in bf16, so that only the kernels' own rounding is left. Judges nothing. */
+/* What the tests of bf16 share: one planned operation on maps of chosen dtypes, with the
+ * operands of operands.h made exact in bf16, so that only the kernels' own rounding is left.
+ * Judges nothing. */
 #ifndef TESTS_BF16_CASE_H
 #define TESTS_BF16_CASE_H
 
@@ -19,10 +20,10 @@ struct bf16_case {
     size_t count;
 };
 
-/* Plans `desc` (f32; its dst inferred) with sources and destination of these dtypes. `in_place`: dst is
- * the memory of the source that op_overwrites() names. Operands are bell-shaped, or those of `params`
- * where given; a batch normalisation scales by powers of two. ERR_* of plan_make(). bf16_case_close()
- * in every case. */
+/* Plans `desc` (f32; its dst inferred) with sources and destination of these dtypes. `in_place`:
+ * dst is the memory of the source that op_overwrites() names. Operands are bell-shaped, or those
+ * of `params` where given; a batch normalisation scales by powers of two. ERR_* of plan_make().
+ * bf16_case_close() in every case. */
 enum status bf16_case_open(struct bf16_case *c, const struct impl *impl, struct impl_ctx *ctx,
                            const struct op_desc *desc, const enum dtype src[OP_MAX_SRC],
                            enum dtype dst, bool in_place, struct param *const *params);

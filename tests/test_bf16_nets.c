@@ -1,5 +1,6 @@
-/* Whole networks in bf16: every model and form of attention, fused and composed, against f32; what is
- * promised of memory, repeated runs, changed weights and NaN; what is refused, by the program too. */
+/* Whole networks in bf16: every model and form of attention, fused and composed, against f32;
+ * what is promised of memory, repeated runs, changed weights and NaN; what is refused, by the
+ * program too. */
 #include "impls/base/threads.h"
 #include "tests/bf16_case.h"
 #include "tests/command.h"
@@ -15,7 +16,8 @@
 
 #include <cmocka.h>
 
-/* 8 bits of a number; through some tens of layers errors grow with the square root of their number. */
+/* 8 bits of a number; through some tens of layers errors grow with the square root of their
+ * number. */
 static const double bound = 2e-2;
 
 enum { CLASSES = 10, BATCH = 2 };
@@ -57,7 +59,8 @@ static double distance(const float *got, const float *due, size_t count)
     return sqrt(difference / norm);
 }
 
-static void check_form(const struct network *n, const struct net *form, const char *name, double most)
+static void check_form(const struct network *n, const struct net *form, const char *name,
+                       double most)
 {
     struct program *wide = compiled(n, form, DTYPE_F32), *half = compiled(n, form, DTYPE_BF16);
     const float *due = network_run(wide, 0), *got = network_run(half, 0);
@@ -104,8 +107,9 @@ static void test_forms_of_attention(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
         check_network("resnet20", forms[i], 16, bound);
-    /* Gates up to 2, which are no longer fresh here, let maps grow by 4 a block: then the gates behind
-     * them are steep, and the same few roundings come out a hundred times larger, fused or not. */
+    /* Gates up to 2, which are no longer fresh here, let maps grow by 4 a block: then the gates
+     * behind them are steep, and the same few roundings come out a hundred times larger, fused
+     * or not. */
     check_network("resnet20", "cbam:scale=2", 16, 0.4);
 }
 

@@ -1,7 +1,8 @@
-/* Single operations in bf16. Primitives on the edge shapes of tests/cases/ops.txt against the double
- * oracle: operands are exact in bf16, so a result may be wrong by one rounding to bf16 and what f32
- * sums lose. Fused operations, whose parts have just been judged, against the same table's f32 ones.
- * Which kernels run is looked at, too: conversions round the ones that matter would be slow. */
+/* Single operations in bf16. Primitives on the edge shapes of tests/cases/ops.txt against the
+ * double oracle: operands are exact in bf16, so a result may be wrong by one rounding to bf16
+ * and what f32 sums lose. Fused operations, whose parts have just been judged, against the same
+ * table's f32 ones. Which kernels run is looked at, too: conversions round the ones that matter
+ * would be slow. */
 #include "bench/measure/case_list.h"
 #include "impls/base/bf16.h"
 #include "impls/base/threads.h"
@@ -18,7 +19,8 @@
 
 #include <cmocka.h>
 
-/* Half a unit in the last place of 8 bits; what f32 sums may lose, of their size, as in opcheck.c. */
+/* Half a unit in the last place of 8 bits; what f32 sums may lose, of their size, as in
+ * opcheck.c. */
 static const double rounding = 0x1p-8, sums = 16 * (double)FLT_EPSILON;
 
 static const enum dtype halves[OP_MAX_SRC] = {DTYPE_BF16, DTYPE_BF16};
@@ -291,7 +293,8 @@ static void test_what_matters_has_kernels(void **state)
     static const char *const cases[] = {
         "conv2d n1 h14 w14 c64 oc64 k3 p1", "conv2d n1 h14 w14 c64 oc256",
         "conv2d n1 h14 w14 c256 oc128 s2", "conv2d n1 h28 w28 c128 oc128 k3 s2 p1",
-        "conv2d n1 h14 w14 c64 oc64 k3 p1 g64", "linear n1 c2048 oc1000", "linear n8 h7 w7 c64 oc96",
+        "conv2d n1 h14 w14 c64 oc64 k3 p1 g64", "linear n1 c2048 oc1000",
+        "linear n8 h7 w7 c64 oc96",
         "maxpool n1 h112 w112 c64 k3 s2 p1", "pool_hw n1 h7 w7 c2048 mean", "relu n1 h7 w7 c64",
         "add n1 h7 w7 c64", "batchnorm n1 h7 w7 c64", "concat n1 h7 w7 c64 c2_32",
         "subsample n1 h8 w8 c16 s2 before8 after8"};

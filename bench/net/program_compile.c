@@ -118,9 +118,9 @@ static void check_params(const struct step *step)
         CHECK(!step->node->param[i] || !step->node->param[i]->dropped);
 }
 
-/* The dtype of a step's result. What the caller fills or reads is f32; so are the statistics, the gates
- * and whatever else an attention site makes on its way from the map to the map: only its products
- * and sums with the map are maps again. */
+/* The dtype of a step's result. What the caller fills or reads is f32; so are the statistics,
+ * the gates and whatever else an attention site makes on its way from the map to the map: only
+ * its products and sums with the map are maps again. */
 static enum dtype result_dtype(const struct program *p, const struct step *step,
                                const struct op_desc *desc)
 {
@@ -431,8 +431,8 @@ static enum status check_dtype(const struct program_request *request)
     if (request->train)
         return fail(ERR_UNSUPPORTED, "--dtype bf16 is for inference: training stays in f32");
     if (request->algorithms && request->algorithms->rule == ALGORITHM_WINOGRAD)
-        return fail(ERR_UNSUPPORTED, "--dtype bf16: --algorithm winograd is for f32; direct or auto "
-                    "(which then is direct) was expected");
+        return fail(ERR_UNSUPPORTED, "--dtype bf16: --algorithm winograd is for f32; direct or "
+                    "auto (which then is direct) was expected");
     const enum status status = impl_offers_bf16(request->impl);
     return status == OK ? OK : fail_prefix(status, "--dtype bf16");
 }

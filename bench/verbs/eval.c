@@ -127,7 +127,8 @@ static enum status print_json(const struct options *o, const struct eval_outcome
         e->correct1, "top1", evaluation_top1(e), "top5",
         isfinite(top5) ? json_real(top5) : json_null(), "loss", evaluation_loss(e), "model",
         session->model.text, "attention", session->model.attention.text, "impl",
-        o->network.impl, "dtype", dtype_name(o->network.dtype), "data", o->data, "part", o->part, "weights", weights_json(session),
+        o->network.impl, "dtype", dtype_name(o->network.dtype), "data", o->data, "part", o->part,
+        "weights", weights_json(session),
         "preprocessing", preprocessing_json(session));
     if (json && o->confusion)
         json_object_set_new(json, "confusion", eval_confusion_json(outcome));

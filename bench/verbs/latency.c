@@ -32,8 +32,8 @@ static const struct argp_option options[] = {
     {"train", KEY_TRAIN, NULL, 0, "time a training step: forward, backward, update", 0},
     {"no-fuse", KEY_NO_FUSE, NULL, 0, "primitive operations only", 0},
     {"algorithm", KEY_ALGORITHM, ALGORITHM_VALUES, 0, ALGORITHM_HELP, 0},
-    {"dtype", KEY_DTYPE, "f32|bf16,...", 0, "of the maps between layers and of packed weights (f32). "
-     "bf16: inference on onednn with AVX512_BF16; gates and statistics stay f32", 0},
+    {"dtype", KEY_DTYPE, "f32|bf16,...", 0, "of the maps between layers and of packed weights "
+     "(f32). bf16: inference on onednn with AVX512_BF16; gates and statistics stay f32", 0},
     {"samples", KEY_SAMPLES, "N", 0, "samples of each row (64; without limit when only --seconds "
      "is given). p90 needs 64, p95 130, p99 662", 0},
     {"seconds", KEY_SECONDS, "S", 0, "time on one row after which it gets no more samples, but at "
@@ -95,8 +95,8 @@ static enum status check_dtypes(const struct latency_settings *s)
     if (s->shape.train)
         return fail(ERR_USAGE, "--dtype bf16 is for inference: training stays in f32");
     if (strcmp(s->shape.algorithm, "winograd") == 0)
-        return fail(ERR_USAGE, "--dtype bf16: --algorithm winograd is for f32; direct or auto (which "
-                    "then is direct) was expected");
+        return fail(ERR_USAGE, "--dtype bf16: --algorithm winograd is for f32; direct or auto "
+                    "(which then is direct) was expected");
     for (int i = 0; i < s->impl_count; i++)
         offered |= impl_offers_bf16(s->impls[i]) == OK;
     return offered ? OK : fail_prefix(impl_offers_bf16(s->impls[s->impl_count - 1]),
@@ -388,7 +388,8 @@ int verb_latency(int argc, char **argv)
         .parser = parse,
         .doc = "Time whole networks, and what attention costs.\vAll programs are built in one "
                "process; the implementations' results for the same input have to agree (logits "
-               "within 1e-4 in the relative 2-norm; those of bf16 within 2e-2 of f32), what does not is left out with the reason. "
+               "within 1e-4 in the relative 2-norm; those of bf16 within 2e-2 of f32), "
+               "what does not is left out with the reason. "
                "Then every program takes its turn in every round, and ratios are formed within a "
                "round."};
     struct latency_settings settings = {.model = "resnet50", .attention = "none,cbam",

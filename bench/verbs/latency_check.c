@@ -193,8 +193,8 @@ static void compare_composed(struct latency_answer *answer, const struct latency
             continue;
         double by = distance(answer->part[p], composed->part[p], answer->count[p]);
         if (!(by <= answer->bound[p]))
-            reject(answer, "fused operations or bf16: %s differ from those of the composition by %.2g "
-                   "(relative 2-norm, bound %g)", parts[p].name, by, answer->bound[p]);
+            reject(answer, "fused operations or bf16: %s differ from those of the composition by "
+                   "%.2g (relative 2-norm, bound %g)", parts[p].name, by, answer->bound[p]);
     }
 }
 

@@ -48,8 +48,8 @@ static void leave_out(struct latency_work *work, const char *model, const char *
                       const char *impl, enum dtype dtype, const char *reason)
 {
     const char *in = dtype == DTYPE_F32 ? "" : ", bf16";
-    fprintf(stderr, "cbam-bench latency: %s, %s, %s%s is left out: %s\n", model, attention, impl, in,
-            reason);
+    fprintf(stderr, "cbam-bench latency: %s, %s, %s%s is left out: %s\n", model, attention, impl,
+            in, reason);
     table_note(work->tables.rows, "left out: %s, %s, %s%s: %s", model, attention, impl, in, reason);
     json_array_append_new(work->left_out,
                           json_pack("{s:s,s:s,s:s,s:s,s:s}", "model", model, "attention", attention,

@@ -25,8 +25,8 @@ static const struct argp_option keys[] = {
     {"batch", KEY_BATCH, "N", 0, "images at a time; changes no result", 1},
     {"no-fuse", KEY_NO_FUSE, NULL, 0, "primitive operations only", 1},
     {"algorithm", KEY_ALGORITHM, ALGORITHM_VALUES, 0, ALGORITHM_HELP, 1},
-    {"dtype", KEY_DTYPE, "f32|bf16", 0, "of the maps between layers and of packed weights (f32). bf16: "
-     "onednn with AVX512_BF16; gates and statistics stay f32", 1},
+    {"dtype", KEY_DTYPE, "f32|bf16", 0, "of the maps between layers and of packed weights (f32). "
+     "bf16: onednn with AVX512_BF16; gates and statistics stay f32", 1},
     {0}};
 
 static enum status add_glob(const char *option, const char **list, const char *glob)

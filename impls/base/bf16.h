@@ -1,5 +1,5 @@
-/* bf16: the upper half of a float. Conversions of single numbers, and of rows of them. Rounds to the
- * nearest, ties to even; a NaN stays one. Knows no tensor. */
+/* bf16: the upper half of a float. Conversions of single numbers, and of rows of them. Rounds to
+ * the nearest, ties to even; a NaN stays one. Knows no tensor. */
 #ifndef IMPLS_BASE_BF16_H
 #define IMPLS_BASE_BF16_H
 

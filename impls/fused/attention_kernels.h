@@ -12,8 +12,8 @@
 /* Vectors that are said to be padded have a multiple of so many elements. */
 enum { FUSED_PAD = 16 };
 
-/* Pixels first .. last-1 of a map: channel i of pixel p is data[p*stride + i], of floats or (fused_bf16)
- * of bf16. */
+/* Pixels first .. last-1 of a map: channel i of pixel p is data[p*stride + i], of floats or
+ * (fused_bf16) of bf16. */
 struct fused_span {
     const void *data;
     size_t stride;

@@ -1,6 +1,7 @@
-/* Batch normalisation alone and with what follows it in one pass: relu, or an addition and a relu.
- * Kernels of our own for any table, compiled for three instruction sets (isa.h). f32, or
- * bf16 maps in inference (bn_bf16.h); any strides; results do not depend on the number of threads nor on the instruction set. */
+/* Batch normalisation alone and with what follows it in one pass: relu, or an addition and a
+ * relu. Kernels of our own for any table, compiled for three instruction sets (isa.h). f32, or
+ * bf16 maps in inference (bn_bf16.h); any strides; results do not depend on the number of
+ * threads nor on the instruction set. */
 #ifndef IMPLS_FUSED_BN_ACT_H
 #define IMPLS_FUSED_BN_ACT_H
 

@@ -5,8 +5,9 @@
 
 #include "impls/layer.h"
 
-/* Makes a plan of OP_BATCHNORM, OP_BN_ACT or OP_BN_SUM_ACT, not for training, and sets its entry. The
- * maps, which may be strided, are all bf16, else ERR_UNSUPPORTED. Only where fused_isa_has_bf16(). */
+/* Makes a plan of OP_BATCHNORM, OP_BN_ACT or OP_BN_SUM_ACT, not for training, and sets its
+ * entry. The maps, which may be strided, are all bf16, else ERR_UNSUPPORTED. Only where
+ * fused_isa_has_bf16(). */
 enum status bn_bf16_plan(struct op_plan *plan);
 
 #endif

@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* y = relu(scale x + shift + shortcut) over c channels; y may be x or the shortcut. A NaN passes. */
+/* y = relu(scale x + shift + shortcut) over c channels; y may be x or the shortcut. A NaN
+ * passes. */
 struct bn_bf16_row {
     const uint16_t *x, *shortcut; /* shortcut NULL: none */
     uint16_t *y;

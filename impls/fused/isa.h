@@ -20,8 +20,8 @@ enum status fused_isa_choose(enum fused_isa *isa);
 /* Whether this processor runs the form. */
 int fused_isa_runs(enum fused_isa isa);
 
-/* Whether this processor has AVX512_BF16 beside that form, and CBAM_BENCH_ISA does not ask for a lower
- * one. */
+/* Whether this processor has AVX512_BF16 beside that form, and CBAM_BENCH_ISA does not ask for a
+ * lower one. */
 int fused_isa_has_bf16(void);
 
 /* "baseline", "avx2", "avx512": for `how` of a plan. */

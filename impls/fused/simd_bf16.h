@@ -1,5 +1,6 @@
-/* Rows of bf16 as vectors of floats, for kernels that read or write maps of bf16: simd.h's 16 lanes, and
- * a target with AVX512_BF16. Rounds as base/bf16.h does, but for denormals, which become zero. */
+/* Rows of bf16 as vectors of floats, for kernels that read or write maps of bf16: simd.h's 16
+ * lanes, and a target with AVX512_BF16. Rounds as base/bf16.h does, but for denormals, which
+ * become zero. */
 #ifndef IMPLS_FUSED_SIMD_BF16_H
 #define IMPLS_FUSED_SIMD_BF16_H
 

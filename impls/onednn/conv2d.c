@@ -275,5 +275,5 @@ static enum status backward(const struct op_plan *plan, const struct op_args *ar
 }
 
 const struct op_entry onednn_conv2d = {.name = "onednn conv2d", .winograd = true, .bf16 = true,
-                                       .plan = plan_conv, .forward = forward,
-                                       .backward = backward, .release = release};
+                                       .plan = plan_conv, .forward = forward, .backward = backward,
+                                       .release = release};

@@ -155,6 +155,6 @@ const struct op_entry onednn_conv_act = {.name = "onednn conv_act", .winograd = 
                                          .plan = plan_conv_act, .forward = forward,
                                          .release = release};
 
-const struct op_entry onednn_conv_sum_act = {.name = "onednn conv_sum_act", .winograd = true, .bf16 = true,
-                                             .plan = plan_conv_act, .forward = forward,
-                                             .release = release};
+const struct op_entry onednn_conv_sum_act = {.name = "onednn conv_sum_act", .winograd = true,
+                                             .bf16 = true, .plan = plan_conv_act,
+                                             .forward = forward, .release = release};

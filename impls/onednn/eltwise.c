@@ -78,8 +78,7 @@ static enum status backward(const struct op_plan *plan, const struct op_args *ar
 }
 
 const struct op_entry onednn_relu = {.name = "onednn relu", .bf16 = true, .plan = plan_eltwise,
-                                     .forward = forward, .backward = backward,
-                                     .release = release};
-const struct op_entry onednn_sigmoid = {.name = "onednn sigmoid", .bf16 = true, .plan = plan_eltwise,
-                                        .forward = forward, .backward = backward,
-                                        .release = release};
+                                     .forward = forward, .backward = backward, .release = release};
+const struct op_entry onednn_sigmoid = {.name = "onednn sigmoid", .bf16 = true,
+                                        .plan = plan_eltwise, .forward = forward,
+                                        .backward = backward, .release = release};

@@ -122,11 +122,12 @@ static enum status backward_mul(const struct op_plan *plan, const struct op_args
     return OK;
 }
 
-const struct op_entry onednn_add = {.name = "onednn add", .bf16 = true, .plan = plan_gate, .forward = forward,
-                                    .backward = backward_add, .release = release};
-const struct op_entry onednn_mul_channel = {.name = "onednn mul_channel", .bf16 = true, .plan = plan_gate,
-                                            .forward = forward, .backward = backward_mul,
-                                            .release = release};
-const struct op_entry onednn_mul_spatial = {.name = "onednn mul_spatial", .bf16 = true, .plan = plan_gate,
-                                            .forward = forward, .backward = backward_mul,
-                                            .release = release};
+const struct op_entry onednn_add = {.name = "onednn add", .bf16 = true, .plan = plan_gate,
+                                    .forward = forward, .backward = backward_add,
+                                    .release = release};
+const struct op_entry onednn_mul_channel = {.name = "onednn mul_channel", .bf16 = true,
+                                            .plan = plan_gate, .forward = forward,
+                                            .backward = backward_mul, .release = release};
+const struct op_entry onednn_mul_spatial = {.name = "onednn mul_spatial", .bf16 = true,
+                                            .plan = plan_gate, .forward = forward,
+                                            .backward = backward_mul, .release = release};

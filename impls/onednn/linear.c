@@ -16,13 +16,15 @@ static struct shim_view weights_view(const struct op_desc *d)
 /* The result as a matrix: the library wants two sizes there, not four. */
 static struct shim_view dst_view(const struct op_desc *d)
 {
-    return (struct shim_view){.dtype = d->dst.dtype, .ndims = 2, .dims = {d->src[0].n, d->linear.oc},
+    return (struct shim_view){.dtype = d->dst.dtype,
+                              .ndims = 2, .dims = {d->src[0].n, d->linear.oc},
                               .strides = {d->linear.oc, 1}};
 }
 
 static struct shim_linear describe(const struct op_desc *d, bool bias)
 {
-    return (struct shim_linear){.src = shim_map(&d->src[0]), .weights = shim_weights_for(weights_view(d), d->src[0].dtype),
+    return (struct shim_linear){.src = shim_map(&d->src[0]),
+                                .weights = shim_weights_for(weights_view(d), d->src[0].dtype),
                                 .bias = bias ? shim_vector(d->linear.oc) : (struct shim_view){0},
                                 .dst = dst_view(d)};
 }
