@@ -202,7 +202,7 @@ static enum status run_case(const struct impl *impl, const char *text, enum regr
     assert_true(c && ready);
     assert_int_equal(regress_case_parse(c, text), OK);
     assert_int_equal(impl->open(&ctx), OK);
-    enum status status = regress_subject_make(ready, c, impl, ctx, pass, check);
+    enum status status = regress_subject_make(ready, c, impl, ctx, NULL, pass, check);
     *answer = (struct side_check){.state = status == OK ? SIDE_OK : SIDE_FAILED,
                                   .results = ready->results};
     snprintf(answer->how, sizeof answer->how, "%s", ready->how);

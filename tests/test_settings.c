@@ -99,13 +99,13 @@ static void every_setting_changes_the_key(void **state)
     (void)state;
     assert_non_null(seen);
     train_defaults(&base.settings);
-    assert_int_equal(cell_identify(&base, "data-key", NULL), OK);
+    assert_int_equal(cell_identify(&base, "data-key", NULL, "direct"), OK);
     for (int i = 0; i < count; i++) {
         struct cell *cell = &seen[i];
         *cell = (struct cell){.role = ROLE_TRANSFER, .settings = base.settings};
         train_settings_set(&cell->settings, fields[i].option,
                            other_value(&fields[i], &base.settings));
-        assert_int_equal(cell_identify(cell, "data-key", NULL), OK);
+        assert_int_equal(cell_identify(cell, "data-key", NULL, "direct"), OK);
         /* The place of the data is no part of the key: their content is. */
         if (strcmp(fields[i].option, "data") == 0)
             assert_string_equal(cell->key, base.key);
@@ -123,7 +123,7 @@ static void every_setting_changes_the_key(void **state)
 
 static void key_of(struct cell cell, const char *data_key, char key[CELL_KEY_SIZE])
 {
-    assert_int_equal(cell_identify(&cell, data_key, NULL), OK);
+    assert_int_equal(cell_identify(&cell, data_key, NULL, "direct"), OK);
     memcpy(key, cell.key, CELL_KEY_SIZE);
     free(cell.identity);
 }
@@ -158,7 +158,7 @@ static void the_identity_is_canonical(void **state)
     json_t *value;
     (void)state;
     train_defaults(&cell.settings);
-    assert_int_equal(cell_identify(&cell, "k", NULL), OK);
+    assert_int_equal(cell_identify(&cell, "k", NULL, "direct"), OK);
     json_t *json = json_loads(cell.identity, 0, &error);
     json_t *settings = json_object_get(json, "settings"), *backwards = json_object();
     int n = 0;

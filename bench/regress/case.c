@@ -39,7 +39,7 @@ static enum status parse_number(const char *word, const char *key, int high, int
 
 static enum status parse_word(struct regress_case *subject, const char *word)
 {
-    static const char classes[] = "classes";
+    static const char classes[] = "classes", winograd[] = "winograd";
     if (!subject->model[0]) {
         snprintf(subject->model, sizeof subject->model, "%s", word);
         return OK;
@@ -50,11 +50,15 @@ static enum status parse_word(struct regress_case *subject, const char *word)
     }
     if (strncmp(word, classes, sizeof classes - 1) == 0)
         return parse_number(word, classes, 100000, &subject->classes);
+    if (strcmp(word, winograd) == 0) {
+        subject->winograd = true;
+        return OK;
+    }
     if (word[0] == 'n')
         return parse_number(word, "n", 4096, &subject->batch);
     if (word[0] == 'i')
         return parse_number(word, "i", 4096, &subject->size);
-    return fail(ERR_USAGE, "'%s': nN, iN or classesN was expected behind a network", word);
+    return fail(ERR_USAGE, "'%s': nN, iN, classesN or winograd was expected behind a network", word);
 }
 
 static enum status parse_network(struct regress_case *subject, const char *text)
@@ -73,9 +77,9 @@ static enum status parse_network(struct regress_case *subject, const char *text)
         return fail(ERR_USAGE, "'%s': a model and an attention were expected behind 'network'",
                     text);
     TRY(model_parse(subject->model, subject->attention, &spec));
-    int used = snprintf(subject->text, sizeof subject->text, "network %s %s n%d i%d classes%d",
+    int used = snprintf(subject->text, sizeof subject->text, "network %s %s n%d i%d classes%d%s",
                         subject->model, subject->attention, subject->batch, subject->size,
-                        subject->classes);
+                        subject->classes, subject->winograd ? " winograd" : "");
     return used < (int)sizeof subject->text ? OK : fail(ERR_USAGE, "'%s' is too long", text);
 }
 
@@ -199,6 +203,8 @@ bool regress_match(const char *pattern, const char *name)
 static bool offers(const struct impl *impl, const struct regress_case *subject,
                    enum regress_pass pass)
 {
+    if (subject->winograd && !impl->ops[OP_CONV2D]->winograd)
+        return false;
     if (subject->network)
         return pass == REGRESS_INFER || pass == REGRESS_STEP;
     const struct op_entry *entry = impl->ops[subject->desc.kind];

@@ -18,10 +18,12 @@ struct regress_case {
     struct op_desc desc; /* of an operation; its dst is inferred */
     char model[128], attention[128];
     int batch, size, classes; /* of a network */
+    bool winograd; /* of a network: Winograd's algorithms wherever they fit, else as is asked for */
 };
 
 /* Reads "conv2d n1 h8 w8 c16 oc16 k3 p1" (impls/ops.h), or "network MODEL ATTENTION" with the words
- * nN (images, 1), iN (pixels, 32), classesN (10) behind it. ERR_USAGE names what is wrong. */
+ * nN (images, 1), iN (pixels, 32), classesN (10), winograd behind it. ERR_USAGE names what is
+ * wrong. */
 enum status regress_case_parse(struct regress_case *subject, const char *text);
 
 struct regress_list {

@@ -1,6 +1,7 @@
 /* What a fresh process of the regression check answers: see child.h. */
 #include "bench/regress/child.h"
 
+#include "bench/measure/decide.h"
 #include "bench/regress/accuracy.h"
 #include "bench/regress/planted.h"
 #include "bench/regress/quiet.h"
@@ -71,6 +72,7 @@ struct opened {
     const struct impl *impl;
     struct impl_ctx *ctx;
     struct regress_case subject;
+    struct algorithms algorithms;
     enum regress_pass pass;
     struct regress_subject ready;
 };
@@ -102,24 +104,30 @@ static enum status planned(const struct opened *o, enum status status)
     return status == ERR_UNSUPPORTED && !optional ? ERR_LIBRARY : status;
 }
 
+static void close_case(struct opened *o)
+{
+    regress_subject_free(&o->ready);
+    if (o->ctx)
+        o->impl->close(o->ctx);
+    algorithms_free(&o->algorithms);
+}
+
 static enum status open_case(struct opened *o, const struct child_question *question, bool check)
 {
     TRY(understand(o, question));
     TRY(threads_set(question->threads));
-    TRY(o->impl->open(&o->ctx));
-    enum status status =
-        regress_subject_make(&o->ready, &o->subject, o->impl, o->ctx, o->pass, check);
-    if (status != OK) {
-        regress_subject_free(&o->ready);
-        o->impl->close(o->ctx);
-    }
+    TRY(algorithms_parse("--algorithm", question->algorithm, &o->algorithms));
+    if (o->algorithms.rule == ALGORITHM_WINOGRAD && !o->impl->ops[OP_CONV2D]->winograd)
+        return fail(ERR_UNSUPPORTED, "%s does not offer Winograd's algorithms", o->impl->name);
+    o->algorithms.decide = decide_algorithm;
+    o->algorithms.fixed = !check; /* the check came first: nothing is left to decide by time */
+    enum status status = o->impl->open(&o->ctx);
+    if (status == OK)
+        status = regress_subject_make(&o->ready, &o->subject, o->impl, o->ctx, &o->algorithms,
+                                      o->pass, check);
+    if (status != OK)
+        close_case(o);
     return planned(o, status);
-}
-
-static void close_case(struct opened *o)
-{
-    regress_subject_free(&o->ready);
-    o->impl->close(o->ctx);
 }
 
 static json_t *no_answer(enum status status)

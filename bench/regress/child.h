@@ -19,6 +19,7 @@ struct child_question {
     const char *subject, *impl, *pass; /* as text: this build may not know them */
     int threads;
     struct sample_settings sample;
+    const char *algorithm; /* of networks' convolutions, as algorithms_parse() has it */
     int processor; /* of a timed process with one thread: quiet_pin(); below 0: any */
     bool selftest; /* look at PLANTED_VARIABLE */
 };
@@ -30,7 +31,8 @@ json_t *child_key(void);
 
 /* Each returns a new reference, or NULL when there is no memory. */
 
-/* Compares with the definition; beside the state "how", "error" and "results" (sketch_json()). */
+/* Compares with the definition, and decides which algorithms convolutions run where an
+ * `algorithm` auto:FILE lacks it; no other question decides. Beside the state "how", "error" and "results" (sketch_json()). */
 json_t *child_check(const struct child_question *question);
 
 /* Times, in turns with the processes of the other side. Writes a line of JSON to `out` when the

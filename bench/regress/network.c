@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEED = 1 };
+enum { SEED = 1, SLACK = 5, SLACK_WINOGRAD = 25 };
 
 /* What a scheme leaves at 0 or 1 (scales, shifts, running statistics) would hide a kernel that
  * forgets or swaps something: a fresh spatial gate, for example, has scale 0. */
@@ -62,16 +62,22 @@ static void fill_batch(struct program *program, int classes)
 
 enum status regress_network_make(struct regress_network *network,
                                  const struct regress_case *subject, const struct impl *impl,
-                                 struct impl_ctx *ctx, bool train, bool compose)
+                                 struct impl_ctx *ctx, struct algorithms *algorithms, bool train,
+                                 bool compose)
 {
-    *network = (struct regress_network){.train = train};
+    struct algorithms winograd = {.rule = ALGORITHM_WINOGRAD};
+    if (subject->winograd && !compose)
+        algorithms = &winograd;
+    *network = (struct regress_network){
+        .train = train, .direct = !algorithms || algorithms->rule == ALGORITHM_DIRECT};
     TRY(describe(network, subject));
     network->compiled = compose ? net_lower(network->net)
                                 : net_fuse(network->net, impl, ctx, train);
     if (!network->compiled)
         return ERR_MEMORY;
     struct program_request request = {.impl = impl, .ctx = ctx, .net = network->compiled,
-                                      .batch = subject->batch, .train = train, .loss = train};
+                                      .batch = subject->batch, .train = train, .loss = train,
+                                      .algorithms = algorithms};
     TRY(program_compile(&network->program, &request));
     fill_batch(network->program, subject->classes);
     return OK;
@@ -130,7 +136,7 @@ static enum status run_reference(const struct regress_network *network,
         return fail(ERR_MEMORY, "no memory for a network");
     enum status status = impls[0]->open(&ctx);
     if (status == OK) {
-        status = regress_network_make(other, subject, impls[0], ctx, network->train, true);
+        status = regress_network_make(other, subject, impls[0], ctx, NULL, network->train, true);
         if (status == OK)
             status = regress_network_run(other);
         if (status == OK)
@@ -152,7 +158,8 @@ enum status regress_network_check(const struct regress_network *network,
     const char *broken = sketch_nonfinite(&seen);
     if (broken)
         return fail(ERR_NUMERIC, "%s are not finite", broken);
-    if (!sketch_agree(&due, &seen, 5, error, reason, sizeof reason))
+    const double slack = network->direct ? SLACK : SLACK_WINOGRAD;
+    if (!sketch_agree(&due, &seen, slack, error, reason, sizeof reason))
         return fail(ERR_NUMERIC, "against primitives on %s: %s", impls[0]->name, reason);
     return OK;
 }

@@ -3,6 +3,7 @@
 #ifndef BENCH_REGRESS_OUTCOME_H
 #define BENCH_REGRESS_OUTCOME_H
 
+#include "bench/net/algorithms.h"
 #include "bench/regress/judge.h"
 
 #include <jansson.h>
@@ -49,6 +50,7 @@ struct regress_outcome {
     double noise_floor;   /* NaN without pairs */
     double seconds;
     int threads;
+    char algorithm[ALGORITHM_NAME]; /* that both sides' networks ran: algorithms_name() */
     /* counts */
     double mean_ratio;    /* geometric, of the cases on both sides with no allowance; NaN: none */
 };

@@ -178,6 +178,7 @@ static void put_meta(struct table *table, const struct regress_outcome *o)
     table_meta(table, "seed", json_integer((json_int_t)o->seed));
     table_meta(table, "seconds", number(o->seconds));
     table_meta(table, "noise_floor", number(o->noise_floor));
+    table_meta(table, "algorithm", json_string(o->algorithm));
     table_meta(table, "control",
                json_pack("{s:i, s:o, s:o, s:o}", "rounds", o->control.n, "median",
                          number(o->control.median), "low", number(o->control.low), "high",

@@ -43,6 +43,7 @@ static enum status open_sides(struct pair_work *work)
     TRY(side_open(&work->self, "this program", NULL));
     TRY(side_open(&work->base, "base", s->base));
     TRY(side_open(&work->head, "head", s->head));
+    work->base.algorithm = work->head.algorithm = s->algorithm;
     work->outcome->base_key = json_incref(work->base.key);
     work->outcome->head_key = json_incref(work->head.key);
     if (s->seed == 0)
@@ -102,6 +103,19 @@ static enum status check_target(struct pair_work *work, const struct regress_tar
     return entry->measured ? allocate_rounds(row) : OK;
 }
 
+/* What stands in the file of decisions now, for the record. */
+static enum status name_algorithm(struct pair_work *work)
+{
+    const char *text = work->settings->algorithm;
+    struct algorithms algorithms;
+    TRY(algorithms_parse("--algorithm", text ? text : "direct", &algorithms));
+    algorithms_name(&algorithms, work->outcome->algorithm);
+    algorithms_free(&algorithms);
+    return OK;
+}
+
+/* Base comes first: with algorithm auto:FILE what the file lacks is decided by base, kept, and then
+ * used by head, which decides no more than what only it has. */
 static enum status check_all(struct pair_work *work)
 {
     for (int i = 0; i < work->targets.count; i++) {
@@ -109,7 +123,7 @@ static enum status check_all(struct pair_work *work)
                       work->targets.list[i].name);
         TRY(check_target(work, &work->targets.list[i]));
     }
-    return OK;
+    return name_algorithm(work);
 }
 
 /* Draws the cases that give the noise floor: one in eight, at least one, others with every seed. */

@@ -30,6 +30,7 @@ struct regress_settings {
     const char *counts_file, *accuracy_file;
     bool update;              /* write the baselines instead of comparing with them */
     bool accuracy;            /* compare the training runs as well */
+    const char *algorithm;    /* of networks' convolutions, the same for both sides; NULL: direct */
     int threads, jobs;
     int rounds, samples;      /* least rounds; samples in a process */
     double sample_ms, warm_seconds, budget;

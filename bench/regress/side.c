@@ -97,7 +97,7 @@ enum status side_check(const struct regress_side *side, const struct regress_tar
     json_t *json;
     *answer = (struct side_check){.state = SIDE_FAILED};
     side_words_start(&words, side, "check");
-    side_words_target(&words, target, threads);
+    side_words_target(&words, side, target, threads);
     char **environment = launch_environment(true, none);
     if (!environment)
         return ERR_MEMORY;

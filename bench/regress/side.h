@@ -14,6 +14,8 @@ struct regress_side {
     const char *name; /* "base", "head" */
     char program[SIDE_PATH];
     json_t *key;      /* what child_key() says there */
+    const char *algorithm; /* of convolutions of networks: said to its processes, both sides the
+                              same; NULL: nothing is said. Borrowed */
 };
 
 /* Finds the program of a build: DIR/build/cbam-bench, DIR/cbam-bench, or the file itself; NULL:

@@ -65,7 +65,7 @@ enum status side_timer_open(struct side_timer *timer, const struct regress_side 
     *timer = (struct side_timer){.state = SIDE_OK, .session = {.socket = -1}};
     side_words_start(&words, side, target ? "time" : "control");
     if (target)
-        side_words_target(&words, target, settings->threads);
+        side_words_target(&words, side, target, settings->threads);
     side_words_sampling(&words, settings);
     TRY(start(timer, &words, settings));
     json_decref(ask(timer, NULL));

@@ -32,11 +32,14 @@ void side_words_threads(struct side_words *words, int threads)
     side_words_add(words, "--threads", words->threads);
 }
 
-void side_words_target(struct side_words *words, const struct regress_target *target, int threads)
+void side_words_target(struct side_words *words, const struct regress_side *side,
+                       const struct regress_target *target, int threads)
 {
     side_words_add(words, "--case", target->subject->text);
     side_words_add(words, "--impl", target->impl->name);
     side_words_add(words, "--pass", regress_pass_name(target->pass));
+    if (side->algorithm && target->subject->network)
+        side_words_add(words, "--algorithm", side->algorithm);
     side_words_threads(words, threads);
 }
 

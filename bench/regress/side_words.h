@@ -18,7 +18,8 @@ struct side_words {
 void side_words_start(struct side_words *words, const struct regress_side *side, const char *what);
 void side_words_add(struct side_words *words, const char *option, const char *value);
 void side_words_threads(struct side_words *words, int threads);
-void side_words_target(struct side_words *words, const struct regress_target *target, int threads);
+void side_words_target(struct side_words *words, const struct regress_side *side,
+                       const struct regress_target *target, int threads);
 void side_words_sampling(struct side_words *words, const struct side_settings *settings);
 
 /* How a process ended that gave no answer, as a reason. */

@@ -68,12 +68,31 @@ static enum status make_layer(struct regress_subject *ready, struct impl_ctx *ct
     return OK;
 }
 
-static enum status make_network(struct regress_subject *ready, struct impl_ctx *ctx, bool check)
+static enum status refuse_reference(const char *how)
+{
+    return regress_is_reference(how) ? fail(ERR_NUMERIC, "runs reference code: %s", how) : OK;
+}
+
+/* Step by step: the list of kernels may have had no room for one. */
+static enum status refuse_reference_steps(const struct program *program)
+{
+    for (int i = 0; i < program_steps(program); i++) {
+        const struct program_step_info step = program_step(program, i);
+        enum status status = refuse_reference(step.how);
+        if (status != OK)
+            return fail_prefix(status, "%s", step.name);
+    }
+    return OK;
+}
+
+static enum status make_network(struct regress_subject *ready, struct impl_ctx *ctx,
+                                struct algorithms *algorithms, bool check)
 {
     struct regress_network *network = &ready->network;
     bool train = ready->pass == REGRESS_STEP;
-    TRY(regress_network_make(network, ready->subject, ready->impl, ctx, train, false));
+    TRY(regress_network_make(network, ready->subject, ready->impl, ctx, algorithms, train, false));
     program_kernels(network->program, ready->how, sizeof ready->how);
+    TRY(refuse_reference_steps(network->program));
     TRY(regress_network_run(network));
     regress_network_sketch(network, &ready->results);
     return check ? regress_network_check(network, ready->subject, &ready->error) : OK;
@@ -81,18 +100,17 @@ static enum status make_network(struct regress_subject *ready, struct impl_ctx *
 
 enum status regress_subject_make(struct regress_subject *ready, const struct regress_case *subject,
                                  const struct impl *impl, struct impl_ctx *ctx,
-                                 enum regress_pass pass, bool check)
+                                 struct algorithms *algorithms, enum regress_pass pass, bool check)
 {
     memset(ready, 0, sizeof *ready);
     ready->subject = subject;
     ready->impl = impl;
     ready->pass = pass;
     if (subject->network)
-        TRY(make_network(ready, ctx, check));
+        TRY(make_network(ready, ctx, algorithms, check));
     else
         TRY(make_layer(ready, ctx, check));
-    if (regress_is_reference(ready->how))
-        return fail(ERR_NUMERIC, "runs reference code: %s", ready->how);
+    TRY(refuse_reference(ready->how));
     const char *broken = sketch_nonfinite(&ready->results);
     return broken ? fail(ERR_NUMERIC, "%s is not finite", broken) : OK;
 }

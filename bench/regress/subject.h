@@ -22,11 +22,13 @@ struct regress_subject {
  * are sketched. With `check` the results are first compared with the definition (layer_check.h), or
  * with the composition of primitives (network.h); the first failure is ERR_NUMERIC with the reason.
  * In every case ERR_NUMERIC when a result is not finite or a kernel is a library's reference code.
- * `ctx` belongs to `impl`. regress_subject_free() in every case; the struct must stay where it
- * is, and `subject` must outlive it. */
+ * `ctx` belongs to `impl`. Convolutions of networks run as `algorithms` says (NULL: direct).
+ * regress_subject_free() in every case; the struct must stay where it is, and `subject` must
+ * outlive it. */
 enum status regress_subject_make(struct regress_subject *ready, const struct regress_case *subject,
                                  const struct impl *impl, struct impl_ctx *ctx,
-                                 enum regress_pass pass, bool check);
+                                 struct algorithms *algorithms, enum regress_pass pass,
+                                 bool check);
 
 /* One call of what is measured. */
 enum status regress_subject_run(void *ready);

@@ -21,17 +21,16 @@ void cell_hash(const char *text, char key[CELL_KEY_SIZE])
     snprintf(key, CELL_KEY_SIZE, "%016" PRIx64 "%016" PRIx64, a, b);
 }
 
-/* Decisions count by what they say, not by the file that they stand in. */
-static enum status read_algorithm_key(const struct train_settings *s, char key[ALGORITHM_NAME])
+enum status cell_algorithm_key(const char *algorithm, char key[ALGORITHM_NAME])
 {
     struct algorithms algorithms = {.rule = ALGORITHM_DIRECT};
     enum status status = OK;
-    if (s->algorithm[0])
-        status = algorithms_parse("algorithm", s->algorithm, &algorithms);
+    if (algorithm[0])
+        status = algorithms_parse("algorithm", algorithm, &algorithms);
     if (status == OK && algorithms.rule == ALGORITHM_AUTO &&
         (!algorithms.path || access(algorithms.path, F_OK) != 0))
         status = fail(ERR_USAGE, "algorithm %s: a study needs auto:FILE, a file of decisions that "
-                      "exists (cbam-bench train --algorithm auto:FILE makes one)", s->algorithm);
+                      "exists (cbam-bench train --algorithm auto:FILE makes one)", algorithm);
     algorithms_name(&algorithms, key);
     algorithms_free(&algorithms);
     return status;
@@ -65,10 +64,9 @@ static json_t *identity_json(const struct cell *cell, const char *data_key,
     return json;
 }
 
-enum status cell_identify(struct cell *cell, const char *data_key, const char *shifted_key)
+enum status cell_identify(struct cell *cell, const char *data_key, const char *shifted_key,
+                          const char *algorithm_key)
 {
-    char algorithm_key[ALGORITHM_NAME];
-    TRY(read_algorithm_key(&cell->settings, algorithm_key));
     json_t *json = identity_json(cell, data_key, shifted_key, algorithm_key);
     char *text = json ? json_dumps(json, JSON_SORT_KEYS | JSON_COMPACT | JSON_REAL_PRECISION(17))
                       : NULL;

@@ -31,10 +31,16 @@ struct cell {
 
 /* Fills key and identity from role, source and settings. data_key says what the data are
  * (dataset_key()): it takes the place of settings.data, as the source's key, or a weights file's
- * hash, takes the place of a path; shifted_key that of settings.shifted (NULL: there is none).
- * Every setting enters, in an order that is no part of it; what a search chooses does so by the
- * search's id, which says all that decides the choice: the key is known before the choice is. */
-enum status cell_identify(struct cell *cell, const char *data_key, const char *shifted_key);
+ * hash, takes the place of a path; shifted_key that of settings.shifted (NULL: there is none);
+ * algorithm_key (cell_algorithm_key()) that of settings.algorithm. Every setting enters, in an
+ * order that is no part of it; what a search chooses does so by the search's id, which says all that
+ * decides the choice: the key is known before the choice is. */
+enum status cell_identify(struct cell *cell, const char *data_key, const char *shifted_key,
+                          const char *algorithm_key);
+
+/* What a text for settings.algorithm decides: decisions count by what they say, not by the file
+ * that they stand in, which is read here. ERR_USAGE when there is no such file. */
+enum status cell_algorithm_key(const char *algorithm, char key[ALGORITHM_NAME]);
 
 /* The 32 hex digits of a text: two 64-bit FNV-1a hashes with different starts. */
 void cell_hash(const char *text, char key[CELL_KEY_SIZE]);

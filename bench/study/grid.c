@@ -24,6 +24,8 @@ struct builder {
     char target_data[STUDY_LIST_MAX][DATA_KEY_MAX];
     char source_shifted[DATA_KEY_MAX]; /* "": no shifted test */
     char target_shifted[STUDY_LIST_MAX][DATA_KEY_MAX];
+    char source_algorithm[ALGORITHM_NAME]; /* by what its decisions say */
+    char arm_algorithm[STUDY_LIST_MAX][ALGORITHM_NAME];
 };
 
 enum status grid_dataset_key(const char *data, char *text, size_t size)
@@ -105,7 +107,8 @@ static enum status add_cell(struct builder *b, struct cell *cell, const struct g
                             const char *data_key, const char *shifted_key)
 {
     struct grid *grid = b->grid;
-    TRY(cell_identify(cell, data_key, *shifted_key ? shifted_key : NULL));
+    const char *algorithm_key = place->arm < 0 ? b->source_algorithm : b->arm_algorithm[place->arm];
+    TRY(cell_identify(cell, data_key, *shifted_key ? shifted_key : NULL, algorithm_key));
     if (grid_find(grid, cell->key) >= 0) {
         free(cell->identity);
         cell->identity = NULL;
@@ -304,11 +307,32 @@ static enum status read_data_keys(struct builder *b, grid_data_key *data_key)
     return OK;
 }
 
+/* A file of decisions is read once, however many arms and cells name it. */
+static enum status read_algorithm_keys(struct builder *b)
+{
+    const struct study *s = b->study;
+    TRY(cell_algorithm_key(s->source.algorithm, b->source_algorithm));
+    for (int i = 0; i < s->arm_count; i++) {
+        const char *mine = s->arms[i].algorithm, *known = b->source_algorithm;
+        bool found = strcmp(mine, s->source.algorithm) == 0;
+        for (int k = 0; k < i && !found; k++) {
+            found = strcmp(mine, s->arms[k].algorithm) == 0;
+            known = b->arm_algorithm[k];
+        }
+        if (found)
+            memcpy(b->arm_algorithm[i], known, ALGORITHM_NAME);
+        else
+            TRY(cell_algorithm_key(mine, b->arm_algorithm[i]));
+    }
+    return OK;
+}
+
 static enum status build(struct builder *b, grid_data_key *data_key)
 {
     const struct study *s = b->study;
     TRY(check_names(s));
     TRY(read_data_keys(b, data_key));
+    TRY(read_algorithm_keys(b));
     int networks = s->models.count * s->attention.count, runs = s->data.count * s->arm_count;
     b->capacity = networks * (s->seed_count * s->impls.count * (1 + runs) +
                               s->search.seeds * (1 + runs * search_points(&s->search)));

@@ -5,6 +5,7 @@
 #include "bench/regress/outcome_table.h"
 #include "bench/regress/selftest.h"
 #include "bench/regress/write.h"
+#include "bench/verbs/algorithm_option.h"
 #include "bench/verbs/options.h"
 #include "bench/verbs/regress_child.h"
 #include "bench/verbs/verbs.h"
@@ -25,7 +26,8 @@ struct options {
     int write_count;
     struct option_list texts[MOST_TEXTS]; /* patterns and paths point into them */
     int text_count;
-    const char *history;
+    const char *history, *algorithm;
+    struct algorithm_option algorithm_used; /* opened, and what the settings point into */
     enum table_format format;
     struct selftest_settings selftest;
     bool cases_given, budget_given;
@@ -34,6 +36,7 @@ struct options {
 enum { KEY_BASE = 1000, KEY_HEAD, KEY_CASES, KEY_FILTER, KEY_IMPL, KEY_BASELINE, KEY_CURVES,
        KEY_UPDATE, KEY_NO_ACCURACY, KEY_JOBS, KEY_THREADS, KEY_ROUNDS, KEY_SAMPLES, KEY_MIN_MS,
        KEY_BUDGET, KEY_SEED, KEY_ALLOW, KEY_ALLOW_RESULTS, KEY_STRICT, KEY_FORMAT, KEY_WRITE,
+       KEY_ALGORITHM,
        KEY_HISTORY, KEY_QUIET, KEY_RUNS, KEY_QUICK, KEY_STATE, KEY_RESTART };
 
 /* argp's group of an option tells which actions know it. */
@@ -54,6 +57,9 @@ static const struct argp_option known[] = {
     {"no-accuracy", KEY_NO_ACCURACY, NULL, 0, "leave the training runs out", BOTH},
     {"jobs", KEY_JOBS, "N", 0, "processes at a time (default: all processors)", COUNTS},
     {"threads", KEY_THREADS, "N", 0, "threads of what is timed (1)", PAIR},
+    {"algorithm", KEY_ALGORITHM, ALGORITHM_VALUES, 0, "of convolutions of networks (direct); auto: "
+     "base decides by timing, head runs the same; with FILE, what stands there is used, and what is "
+     "lacking decided and added", PAIR},
     {"rounds", KEY_ROUNDS, "N", 0, "rounds at least (10)", TIMED},
     {"samples", KEY_SAMPLES, "N", 0, "samples in a process (5; --quick: 3)", TIMED},
     {"min-ms", KEY_MIN_MS, "MS", 0, "least time of a sample (10; --quick: 2)", TIMED},
@@ -205,7 +211,7 @@ static bool set_plain(struct options *o, int key, const char *value)
     const struct { int key; const char **text; } texts[] = {
         {KEY_BASE, &s->base}, {KEY_HEAD, &s->head}, {KEY_FILTER, &s->filter},
         {KEY_BASELINE, &s->counts_file}, {KEY_CURVES, &s->accuracy_file},
-        {KEY_HISTORY, &o->history}, {KEY_STATE, &o->selftest.state}};
+        {KEY_ALGORITHM, &o->algorithm}, {KEY_HISTORY, &o->history}, {KEY_STATE, &o->selftest.state}};
     const struct { int key; bool *flag, value; } flags[] = {
         {KEY_UPDATE, &s->update, true}, {KEY_NO_ACCURACY, &s->accuracy, false},
         {KEY_STRICT, &s->strict, true}, {KEY_QUIET, &s->talk, false},
@@ -258,6 +264,17 @@ static void set_defaults(struct options *o, enum action action)
     o->selftest.pair = &o->settings;
 }
 
+/* One file of decisions for all processes of both sides. */
+static enum status open_algorithm(struct options *o)
+{
+    if (!o->algorithm)
+        return OK;
+    TRY(algorithm_option_open(&o->algorithm_used, o->algorithm));
+    if (o->algorithm_used.algorithms.rule != ALGORITHM_DIRECT)
+        o->settings.algorithm = o->algorithm_used.text;
+    return OK;
+}
+
 static enum status complete(struct options *o)
 {
     struct regress_settings *s = &o->settings;
@@ -273,6 +290,7 @@ static enum status complete(struct options *o)
     if (s->update && (s->base || s->filter || o->write_count > 0))
         return fail(ERR_USAGE, "--update measures this build whole: without --base, --filter and "
                     "--write");
+    TRY(open_algorithm(o));
     if (o->action == SELFTEST || o->cases_given)
         return OK;
     return regress_list_add(&s->cases, o->action == PAIR ? SETTINGS_PAIR_CASES
@@ -284,6 +302,7 @@ static void free_options(struct options *o)
     for (int i = 0; i < o->text_count; i++)
         option_list_free(&o->texts[i]);
     regress_list_free(&o->settings.cases);
+    algorithm_option_close(&o->algorithm_used);
 }
 
 /* ---- actions ---- */

@@ -11,13 +11,14 @@
 
 #define VERB "regress child"
 
-enum { KEY_CASE = 1000, KEY_IMPL, KEY_PASS, KEY_THREADS, KEY_MIN_MS, KEY_WARM,
+enum { KEY_CASE = 1000, KEY_IMPL, KEY_PASS, KEY_ALGORITHM, KEY_THREADS, KEY_MIN_MS, KEY_WARM,
        KEY_PROCESSOR, KEY_SELFTEST };
 
 static const struct argp_option options[] = {
     {"case", KEY_CASE, "CASE", 0, "what is asked about", 0},
     {"impl", KEY_IMPL, "NAME", 0, "on which implementation", 0},
     {"pass", KEY_PASS, "fwd|bwd|infer|step", 0, "which pass", 0},
+    {"algorithm", KEY_ALGORITHM, "NAME", 0, "of networks' convolutions", 0},
     {"threads", KEY_THREADS, "N", 0, "threads", 0},
     {"min-ms", KEY_MIN_MS, "MS", 0, "least time of a sample", 0},
     {"warm", KEY_WARM, "S", 0, "most time of the warm-up", 0},
@@ -36,6 +37,9 @@ static enum status parse_option(struct child_question *question, int key, char *
         return OK;
     case KEY_PASS:
         question->pass = value;
+        return OK;
+    case KEY_ALGORITHM:
+        question->algorithm = value;
         return OK;
     case KEY_THREADS:
         return option_int("--threads", value, 1, 1024, &question->threads);
@@ -77,7 +81,8 @@ int regress_child(int argc, char **argv)
 {
     static const struct argp argp = {.options = options, .parser = parse};
     struct child_question question = {.subject = "", .impl = "", .pass = "", .threads = 1,
-                                      .processor = -1, .sample = sample_defaults()};
+                                      .algorithm = "direct", .processor = -1,
+                                      .sample = sample_defaults()};
     const char *what = argc > 1 ? argv[1] : "";
     if (strcmp(what, "burn") == 0) {
         burn_forever();
