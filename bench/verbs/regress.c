@@ -64,7 +64,7 @@ static const struct argp_option known[] = {
     {"samples", KEY_SAMPLES, "N", 0, "samples in a process (5; --quick: 3)", TIMED},
     {"min-ms", KEY_MIN_MS, "MS", 0, "least time of a sample (10; --quick: 2)", TIMED},
     {"budget", KEY_BUDGET, "S", 0, "seconds within which undecided cases get more rounds (300; "
-     "selftest: 15)",
+     "selftest: 20)",
      TIMED},
     {"seed", KEY_SEED, "N", 0, "of orders, paddings and resampling (default 0: drawn from the two "
      "commits)", TIMED},
@@ -366,7 +366,7 @@ static int run_selftest(struct options *o, const char *verb)
     struct table *table;
     bool passed;
     if (!o->budget_given)
-        o->settings.budget = 15;
+        o->settings.budget = 20;
     if (o->settings.seed == 0)
         o->settings.seed = 1;
     enum status status = selftest_run(&o->selftest, &table, &passed);
