@@ -1,10 +1,10 @@
-/* Faults of whole commits: the sources of this checkout are copied, one line or two of what runs are
- * edited, the copy is built, and both gates of the regression check hold it against this build. Each
- * must say what is wrong, and where; a copy without an edit must pass. Needs $CBAM_BENCH and what
- * builds it. */
+/* Faults of whole commits: the sources of this checkout are copied, one line or two of what runs
+ * are edited, the copy is built, and both gates of the regression check hold it against this build.
+ * Each must say what is wrong, and where; a copy without an edit must pass. Needs $CBAM_BENCH and
+ * what builds it. */
 #include "impls/layer.h"
 #include "tests/command.h"
-#include "tests/temp_dir.h"
+#include "tests/regress_rows.h"
 
 enum { EDITS = 2 };
 
@@ -25,7 +25,7 @@ static const struct plant {
 } plants[] = {
     {"nothing",
      "impls/naive/pool_global.c",
-     {{"    case PLANES_MAX_MEAN:\n        to[0]", "    case PLANES_MAX_MEAN: /* */\n        to[0]"}},
+     {{"case PLANES_MAX_MEAN:\n        to[0]", "case PLANES_MAX_MEAN: /* */\n        to[0]"}},
      {{"pair", "naive", "--filter pool_c", NULL, NULL},
       {"counts", "naive", "--cases 'pool_c n2 h14 w14 c64 max-mean' --no-accuracy", NULL, NULL}}},
     {"a library's reference kernel",
@@ -58,7 +58,7 @@ static const struct plant {
       {"counts", "openblas", "--no-accuracy --cases 'attention_sum n2 h14 w14 c64 hidden4 channel "
        "spatial mlp-bias bn'", "openblas fwd attention_sum",
        "dst differs from its definition"}}},
-    /* Here the composition that networks are checked by is as wrong as they are: base alone tells. */
+    /* Here the composition that networks are checked by is as wrong as they are: base tells. */
     {"swapped planes in the definition of the network",
      "bench/net/attention.c",
      {{"return spec->mean_first ? PLANES_MEAN_MAX : PLANES_MAX_MEAN;",
@@ -95,15 +95,16 @@ static void shell(const char *folder, const char *line)
     command_free(&c);
 }
 
-/* What the program is made of, with the objects that are there, so that an edit compiles one file. */
+/* What the program is made of, with the objects that are there: an edit compiles one file. */
 static int make_copy(void **state)
 {
     if (temp_dir_make(state) != 0)
         return -1;
     const struct temp_dir *dir = *state;
     if (getenv("CBAM_BENCH"))
-        shell(dir->path, "cp -a Makefile impls datasets bench \"$tree\" && mkdir \"$tree/build\" && "
-                         "{ [ ! -d build/obj ] || cp -a build/obj \"$tree/build\"; }");
+        shell(dir->path,
+              "cp -a Makefile impls datasets bench \"$tree\" && mkdir \"$tree/build\" && "
+              "{ [ ! -d build/obj ] || cp -a build/obj \"$tree/build\"; }");
     return 0;
 }
 
@@ -149,17 +150,6 @@ static void restore(void **state, const struct plant *what)
 
 /* ---- the question ---- */
 
-static json_t *row_of(const json_t *json, const char *part)
-{
-    size_t i;
-    json_t *row;
-    json_array_foreach(json_object_get(json, "rows"), i, row)
-        if (strstr(json_string_value(json_object_get(row, "case")), part))
-            return row;
-    fail_msg("no case '%s'", part);
-    return NULL;
-}
-
 static const char *member(const json_t *row, const char *name)
 {
     const char *text = json_string_value(json_object_get(row, name));
@@ -177,7 +167,7 @@ static bool was_quiet(const json_t *json)
 static void check_answer(const struct plant *what, const struct question *q, const json_t *json,
                          int status)
 {
-    const json_t *row = row_of(json, q->named);
+    const json_t *row = regress_row_of(json, q->named);
     const char *state = member(row, "state"), *reason = member(row, "reason");
     bool by_time = strcmp(q->found, "regressed") == 0;
     if (by_time && strcmp(q->gate, "pair") == 0 && !was_quiet(json)) {

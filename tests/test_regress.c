@@ -22,6 +22,10 @@ static void test_cases(void **state)
     assert_int_equal(regress_case_parse(&c, " network resnet20 cbam:r=8 i32 n2"), OK);
     assert_string_equal(c.text, "network resnet20 cbam:r=8 n2 i32 classes10");
     assert_true(c.network && c.batch == 2 && c.size == 32 && c.classes == 10);
+    assert_false(c.winograd);
+    assert_int_equal(regress_case_parse(&c, "network resnet20 none winograd n2"), OK);
+    assert_string_equal(c.text, "network resnet20 none n2 i32 classes10 winograd");
+    assert_true(c.winograd);
     static const char *const wrong[][2] = {
         {"network resnet20", "attention"}, {"network resnet20 cbam z2", "'z2'"},
         {"network resnet20 cbam n0", "'n0'"}, {"network resnet21 cbam", "resnet21"},
