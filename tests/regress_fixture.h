@@ -10,8 +10,8 @@
 
 enum { MADE_ROUNDS = 10 };
 
-static inline struct regress_row *made_add_pair(struct regress_outcome *o, const char *name, double ratio,
-                                    enum regress_state how_it_went)
+static inline struct regress_row *made_add_pair(struct regress_outcome *o, const char *name,
+                                                double ratio, enum regress_state how_it_went)
 {
     struct regress_row *row = outcome_add(o, name, "ms");
     assert_non_null(row);
@@ -37,8 +37,9 @@ static inline struct regress_row *made_add_pair(struct regress_outcome *o, const
     return row;
 }
 
-static inline struct regress_row *made_add_bare(struct regress_outcome *o, const char *name, const char *unit,
-                                    enum regress_state how_it_went, const char *reason)
+static inline struct regress_row *made_add_bare(struct regress_outcome *o, const char *name,
+                                                const char *unit, enum regress_state how_it_went,
+                                                const char *reason)
 {
     struct regress_row *row = outcome_add(o, name, unit);
     assert_non_null(row);
@@ -75,8 +76,8 @@ static inline struct regress_outcome made_pair(void)
     return o;
 }
 
-static inline struct regress_row *made_add_count(struct regress_outcome *o, const char *name, double base,
-                                     double head)
+static inline struct regress_row *made_add_count(struct regress_outcome *o, const char *name,
+                                                 double base, double head)
 {
     struct regress_row *row = outcome_add(o, name, "instructions");
     assert_non_null(row);

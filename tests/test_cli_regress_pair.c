@@ -1,6 +1,6 @@
-/* `regress pair` and `regress selftest` from outside. Where a verdict must not depend on how busy the
- * machine is, the two builds are shell scripts that answer as a build does (bench/regress/child.h),
- * with times of their own. Needs $CBAM_BENCH. */
+/* `regress pair` and `regress selftest` from outside. Where a verdict must not depend on how busy
+ * the machine is, the two builds are shell scripts that answer as a build does
+ * (bench/regress/child.h), with times of their own. Needs $CBAM_BENCH. */
 #include "impls/layer.h"
 #include "tests/regress_rows.h"
 

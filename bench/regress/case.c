@@ -58,7 +58,8 @@ static enum status parse_word(struct regress_case *subject, const char *word)
         return parse_number(word, "n", 4096, &subject->batch);
     if (word[0] == 'i')
         return parse_number(word, "i", 4096, &subject->size);
-    return fail(ERR_USAGE, "'%s': nN, iN, classesN or winograd was expected behind a network", word);
+    return fail(ERR_USAGE, "'%s': nN, iN, classesN or winograd was expected behind a network",
+                word);
 }
 
 static enum status parse_network(struct regress_case *subject, const char *text)

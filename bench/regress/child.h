@@ -32,7 +32,8 @@ json_t *child_key(void);
 /* Each returns a new reference, or NULL when there is no memory. */
 
 /* Compares with the definition, and decides which algorithms convolutions run where an
- * `algorithm` auto:FILE lacks it; no other question decides. Beside the state "how", "error" and "results" (sketch_json()). */
+ * `algorithm` auto:FILE lacks it; no other question decides. Beside the state "how", "error" and
+ * "results" (sketch_json()). */
 json_t *child_check(const struct child_question *question);
 
 /* Times, in turns with the processes of the other side. Writes a line of JSON to `out` when the

@@ -58,8 +58,8 @@ static const struct argp_option known[] = {
     {"jobs", KEY_JOBS, "N", 0, "processes at a time (default: all processors)", COUNTS},
     {"threads", KEY_THREADS, "N", 0, "threads of what is timed (1)", PAIR},
     {"algorithm", KEY_ALGORITHM, ALGORITHM_VALUES, 0, "of convolutions of networks (direct); auto: "
-     "base decides by timing, head runs the same; with FILE, what stands there is used, and what is "
-     "lacking decided and added", PAIR},
+     "base decides by timing, head runs the same; with FILE, what stands there is used, and what "
+     "is lacking decided and added", PAIR},
     {"rounds", KEY_ROUNDS, "N", 0, "rounds at least (10)", TIMED},
     {"samples", KEY_SAMPLES, "N", 0, "samples in a process (5; --quick: 3)", TIMED},
     {"min-ms", KEY_MIN_MS, "MS", 0, "least time of a sample (10; --quick: 2)", TIMED},
@@ -211,7 +211,8 @@ static bool set_plain(struct options *o, int key, const char *value)
     const struct { int key; const char **text; } texts[] = {
         {KEY_BASE, &s->base}, {KEY_HEAD, &s->head}, {KEY_FILTER, &s->filter},
         {KEY_BASELINE, &s->counts_file}, {KEY_CURVES, &s->accuracy_file},
-        {KEY_ALGORITHM, &o->algorithm}, {KEY_HISTORY, &o->history}, {KEY_STATE, &o->selftest.state}};
+        {KEY_ALGORITHM, &o->algorithm}, {KEY_HISTORY, &o->history},
+        {KEY_STATE, &o->selftest.state}};
     const struct { int key; bool *flag, value; } flags[] = {
         {KEY_UPDATE, &s->update, true}, {KEY_NO_ACCURACY, &s->accuracy, false},
         {KEY_STRICT, &s->strict, true}, {KEY_QUIET, &s->talk, false},
