@@ -34,7 +34,8 @@ void regress_network_sketch(const struct regress_network *network, struct sketch
 
 /* Compares a run of the network with the same one composed of primitives, all direct, on the first
  * implementation of this build, within five times sketch_bound(): the two are different code;
- * within twenty-five times where Winograd's algorithms may run: their transforms round (5e-4 of logits).
+ * within twenty-five times where Winograd's algorithms may run: their transforms round (5e-4 of
+ * logits).
  * ERR_NUMERIC says what differs; `error` is the largest relative difference. */
 enum status regress_network_check(const struct regress_network *network,
                                   const struct regress_case *subject, double *error);
