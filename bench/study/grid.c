@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DATA_KEY_MAX = 1024 };
+enum { DATA_KEY_MAX = 1024, ALGORITHM_TEXTS = STUDY_LIST_MAX + 1 };
 
 struct builder {
     const struct study *study;
@@ -24,8 +24,11 @@ struct builder {
     char target_data[STUDY_LIST_MAX][DATA_KEY_MAX];
     char source_shifted[DATA_KEY_MAX]; /* "": no shifted test */
     char target_shifted[STUDY_LIST_MAX][DATA_KEY_MAX];
-    char source_algorithm[ALGORITHM_NAME]; /* by what its decisions say */
-    char arm_algorithm[STUDY_LIST_MAX][ALGORITHM_NAME];
+    struct {
+        char text[sizeof ((struct train_settings *)0)->algorithm];
+        char key[ALGORITHM_NAME];
+    } algorithms[ALGORITHM_TEXTS]; /* whose files of decisions were read */
+    int algorithm_count;
 };
 
 enum status grid_dataset_key(const char *data, char *text, size_t size)
@@ -101,13 +104,30 @@ void grid_free(struct grid *grid)
     *grid = (struct grid){0};
 }
 
+/* What a text decides: a file of decisions is read once, however many cells name it. */
+static enum status find_algorithm_key(struct builder *b, const char *text, const char **key)
+{
+    int i = 0;
+    while (i < b->algorithm_count && strcmp(b->algorithms[i].text, text) != 0)
+        i++;
+    i = i < ALGORITHM_TEXTS ? i : ALGORITHM_TEXTS - 1; /* the last place is used again */
+    if (i == b->algorithm_count || strcmp(b->algorithms[i].text, text) != 0) {
+        TRY(cell_algorithm_key(text, b->algorithms[i].key));
+        snprintf(b->algorithms[i].text, sizeof b->algorithms[i].text, "%s", text);
+        b->algorithm_count = i + 1;
+    }
+    *key = b->algorithms[i].key;
+    return OK;
+}
+
 /* Adds a cell whose role, source and settings are set; its key is then in cell->key. A source that
  * is there already (attention arms may share it) is not added again. */
 static enum status add_cell(struct builder *b, struct cell *cell, const struct grid_place *place,
                             const char *data_key, const char *shifted_key)
 {
     struct grid *grid = b->grid;
-    const char *algorithm_key = place->arm < 0 ? b->source_algorithm : b->arm_algorithm[place->arm];
+    const char *algorithm_key;
+    TRY(find_algorithm_key(b, cell->settings.algorithm, &algorithm_key));
     TRY(cell_identify(cell, data_key, *shifted_key ? shifted_key : NULL, algorithm_key));
     if (grid_find(grid, cell->key) >= 0) {
         free(cell->identity);
@@ -307,32 +327,11 @@ static enum status read_data_keys(struct builder *b, grid_data_key *data_key)
     return OK;
 }
 
-/* A file of decisions is read once, however many arms and cells name it. */
-static enum status read_algorithm_keys(struct builder *b)
-{
-    const struct study *s = b->study;
-    TRY(cell_algorithm_key(s->source.algorithm, b->source_algorithm));
-    for (int i = 0; i < s->arm_count; i++) {
-        const char *mine = s->arms[i].algorithm, *known = b->source_algorithm;
-        bool found = strcmp(mine, s->source.algorithm) == 0;
-        for (int k = 0; k < i && !found; k++) {
-            found = strcmp(mine, s->arms[k].algorithm) == 0;
-            known = b->arm_algorithm[k];
-        }
-        if (found)
-            memcpy(b->arm_algorithm[i], known, ALGORITHM_NAME);
-        else
-            TRY(cell_algorithm_key(mine, b->arm_algorithm[i]));
-    }
-    return OK;
-}
-
 static enum status build(struct builder *b, grid_data_key *data_key)
 {
     const struct study *s = b->study;
     TRY(check_names(s));
     TRY(read_data_keys(b, data_key));
-    TRY(read_algorithm_keys(b));
     int networks = s->models.count * s->attention.count, runs = s->data.count * s->arm_count;
     b->capacity = networks * (s->seed_count * s->impls.count * (1 + runs) +
                               s->search.seeds * (1 + runs * search_points(&s->search)));
