@@ -74,7 +74,7 @@ static void set_blocks(struct winograd *w)
     w->m_frequency = (size_t)w->block * (size_t)w->k_stride + MEMORY_ALIGN / sizeof(float);
 }
 
-enum status winograd_make(struct winograd *w, const struct op_desc *d, int m, bool gradient)
+enum status winograd_measure(struct winograd *w, const struct op_desc *d, int m, bool gradient)
 {
     CHECK(op_fits_winograd(d) && (m == 2 || m == 4));
     *w = (struct winograd){.m = m, .gradient = gradient, .threads = omp_get_max_threads()};
@@ -82,6 +82,12 @@ enum status winograd_make(struct winograd *w, const struct op_desc *d, int m, bo
     w->kernels = kernels[w->isa];
     set_maps(w, d);
     set_tiles(w);
+    return OK;
+}
+
+enum status winograd_make(struct winograd *w, const struct op_desc *d, int m, bool gradient)
+{
+    TRY(winograd_measure(w, d, m, gradient));
     set_blocks(w);
     w->u = memory_alloc((size_t)w->frequencies * (size_t)w->c * (size_t)w->k_stride *
                         sizeof(float));

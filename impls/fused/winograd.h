@@ -37,6 +37,9 @@ struct winograd {
  * with `gradient`, for the gradient of its source. ERR_MEMORY, ERR_USAGE (see isa.h). On failure
  * nothing is left to release. */
 enum status winograd_make(struct winograd *w, const struct op_desc *d, int m, bool gradient);
+/* What winograd_make() does before it decides how tiles are worked on: kernels, maps and tiles. */
+enum status winograd_measure(struct winograd *w, const struct op_desc *d, int m, bool gradient);
+
 /* m of a description's algorithm. */
 int winograd_tile(const struct op_desc *d);
 

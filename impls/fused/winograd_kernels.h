@@ -21,6 +21,7 @@ struct wino_source {
     int channels;
     float *v;         /* of frequency 0, this tile's row */
     size_t frequency; /* from one frequency to the next */
+    size_t vector;    /* from one vector of channels to the next */
 };
 
 /* One output tile: m x m pixels, in rows; NULL outside the map. */
@@ -54,12 +55,45 @@ struct wino_weights {
     size_t frequency;
 };
 
+/* One tile of the result's gradient, m x m pixels in rows, zeros outside the map, as the transform
+ * of results turns it round: A dY A^T. Behind the frequencies: the sum of its pixels. */
+struct wino_spread {
+    const float *pixel[WINO_MOST * WINO_MOST];
+    int channels;
+    float *d;                 /* of frequency 0, this tile's row */
+    size_t frequency, vector; /* as in wino_source */
+};
+
+/* u[vectors][lanes][lanes] (+)= v^T d: over `depth` tiles, for one vector of source channels and
+ * `vectors` (1 or 2) of the result's. Rows of v and d are one vector. */
+struct wino_outer {
+    const float *v, *d;
+    float *u;
+    size_t d_vector, u_vector; /* from one vector of the result's channels to the next */
+    int depth, vectors;
+    bool add;                  /* to u */
+};
+
+/* G^T U G: the gradient of 9 taps each for a vector of the result's channels. Tap (i,j) of column
+ * k goes to grad[k*column + 3*i + j]. */
+struct wino_collect {
+    const float *u;   /* of frequency 0 */
+    size_t frequency;
+    float *grad;
+    size_t column;
+    int columns;      /* that there are, up to lanes */
+    bool add;
+};
+
 struct wino_kernels {
     int lanes;
     void (*scatter[2])(const struct wino_source *source); /* [0]: m = 2, [1]: m = 4 */
     void (*gather[2])(const struct wino_target *target);
     void (*weights[2])(const struct wino_weights *weights);
     void (*product)(const struct wino_product *product);
+    void (*spread[2])(const struct wino_spread *spread);
+    void (*outer)(const struct wino_outer *outer);
+    void (*collect[2])(const struct wino_collect *collect);
 };
 
 extern const struct wino_kernels wino_baseline, wino_avx2, wino_avx512;

@@ -2,6 +2,7 @@
 #include "impls/base/memory.h"
 #include "impls/fused/winograd.h"
 #include "impls/fused/winograd_kernels.h"
+#include "impls/fused/winograd_place.h"
 
 #include <omp.h>
 
@@ -14,14 +15,9 @@ struct crew {
     int first, count;  /* its tiles */
 };
 
-struct share {
-    int first, last;
-};
-
-static struct share share_of(const struct crew *crew, int count)
+static struct wino_share share_of(const struct crew *crew, int count)
 {
-    return (struct share){(int)((long)count * crew->rank / crew->size),
-                          (int)((long)count * (crew->rank + 1) / crew->size)};
+    return wino_share_of(crew->rank, crew->size, count);
 }
 
 static void wait_for(const struct crew *crew)
@@ -31,37 +27,13 @@ static void wait_for(const struct crew *crew)
     }
 }
 
-/* Where a tile is: its image, and the first row and column of its result. */
-struct place {
-    int image, y, x;
-};
-
-static struct place place_of(const struct winograd *w, int tile)
-{
-    const int column = tile % w->columns, row = tile / w->columns % w->rows;
-    return (struct place){tile / w->columns / w->rows, row * w->m, column * w->m};
-}
-
-static float *pixel_at(const struct tensor *t, int image, int y, int x)
-{
-    const size_t pixel = ((size_t)image * (size_t)t->h + (size_t)y) * (size_t)t->w + (size_t)x;
-    return (float *)t->data + pixel * (size_t)t->stride;
-}
-
 static void scatter_tile(const struct crew *crew, int tile)
 {
     const struct winograd *w = crew->w;
-    const struct place at = place_of(w, crew->first + tile);
-    const int side = w->m + 2, top = at.y - w->ph, left = at.x - w->pw;
     struct wino_source s = {.channels = w->c, .frequency = w->v_frequency,
+                            .vector = (size_t)w->kernels->lanes,
                             .v = crew->v + (size_t)tile * (size_t)w->c_stride};
-    for (int i = 0; i < side; i++)
-        for (int j = 0; j < side; j++) {
-            const int y = top + i, x = left + j;
-            const bool inside = y >= 0 && y < w->h && x >= 0 && x < w->w;
-            s.pixel[i * side + j] =
-                inside ? pixel_at(crew->call->src, at.image, y, x) : w->zeros;
-        }
+    wino_window(w, crew->call->src, wino_place_of(w, crew->first + tile), s.pixel);
     w->kernels->scatter[w->m / 4](&s);
 }
 
@@ -69,7 +41,7 @@ static void gather_tile(const struct crew *crew, int tile)
 {
     const struct winograd *w = crew->w;
     const struct winograd_call *call = crew->call;
-    const struct place at = place_of(w, crew->first + tile);
+    const struct wino_place at = wino_place_of(w, crew->first + tile);
     struct wino_target t = {.m = crew->m + (size_t)tile * (size_t)w->k_stride,
                             .frequency = w->m_frequency, .bias = call->bias,
                             .sum = call->shortcut, .relu = call->relu, .add = call->add,
@@ -79,9 +51,9 @@ static void gather_tile(const struct crew *crew, int tile)
             const int y = at.y + i, x = at.x + j, pixel = i * w->m + j;
             if (y >= w->oh || x >= w->ow)
                 continue;
-            t.pixel[pixel] = pixel_at(call->dst, at.image, y, x);
+            t.pixel[pixel] = wino_pixel(call->dst, at.image, y, x);
             if (call->shortcut)
-                t.shortcut[pixel] = pixel_at(call->shortcut, at.image, y, x);
+                t.shortcut[pixel] = wino_pixel(call->shortcut, at.image, y, x);
         }
     w->kernels->gather[w->m / 4](&t);
 }
@@ -91,7 +63,7 @@ static void multiply(const struct crew *crew)
 {
     const struct winograd *w = crew->w;
     const int panel = WINO_PANEL * w->kernels->lanes, panels = (w->k + panel - 1) / panel;
-    const struct share mine = share_of(crew, w->frequencies * panels);
+    const struct wino_share mine = share_of(crew, w->frequencies * panels);
     for (int i = mine.first; i < mine.last; i++) {
         const size_t f = (size_t)(i / panels), first = (size_t)(i % panels * panel);
         const bool half = (size_t)w->k_stride - first < (size_t)panel;
@@ -113,7 +85,7 @@ static void run_block(struct crew *crew, int block)
     const struct winograd *w = crew->w;
     crew->first = block * w->block;
     crew->count = w->tiles - crew->first < w->block ? w->tiles - crew->first : w->block;
-    const struct share tiles = share_of(crew, crew->count);
+    const struct wino_share tiles = share_of(crew, crew->count);
     for (int tile = tiles.first; tile < tiles.last; tile++)
         scatter_tile(crew, tile);
     wait_for(crew);
@@ -135,7 +107,7 @@ void winograd_run(const struct winograd *w, const struct winograd_call *call)
         struct crew crew = {.w = w, .call = call, .rank = w->alone ? 0 : thread,
                             .size = w->alone ? 1 : threads, .v = area, .m = area + v};
         const struct crew all = {.rank = thread, .size = threads};
-        const struct share mine = w->alone ? share_of(&all, blocks) : (struct share){0, blocks};
+        const struct wino_share mine = w->alone ? share_of(&all, blocks) : (struct wino_share){0, blocks};
         for (int block = mine.first; block < mine.last; block++)
             run_block(&crew, block);
     }

@@ -1,12 +1,13 @@
 /* Convolution by oneDNN on NHWC maps. Which kernel runs is the library's choice, with two guards:
  * a faulty kernel is led round (needs_gather()), reference code is replaced (or_direct()). Running
- * the library is weighted.c's business. Winograd's algorithm, of the result and of the source's
- * gradient, is fused/winograd.h's; the weight's gradient then still is the library's. */
+ * the library is weighted.c's business. Winograd's algorithm, of the result and of both gradients,
+ * is fused/winograd.h's and fused/winograd_weight.h's. */
 #include "impls/onednn/onednn.h"
 
 #include "impls/base/memory.h"
 #include "impls/fused/winograd.h"
 #include "impls/fused/winograd_act.h"
+#include "impls/fused/winograd_weight.h"
 #include "impls/onednn/conv2d.h"
 #include "impls/onednn/direct.h"
 #include "impls/onednn/weighted.h"
@@ -18,6 +19,7 @@
 struct conv {
     struct dnn_weighted lib;
     struct winograd result, source; /* u NULL: not used */
+    struct winograd_weight weight;  /* block 0: not used */
     float *taps; /* weights for our own kernel, where it is used */
     const float *packed; /* what the taps were made from, and which version of it */
     unsigned version;
@@ -138,19 +140,24 @@ static size_t weight_count(const struct op_desc *d)
            (size_t)d->conv.kw;
 }
 
-/* The library's primitives were needed to make that of the weight's gradient. */
+/* In place of the library's: what is made here, and named. */
 static enum status make_winograd(struct op_plan *plan, struct conv *conv)
 {
     const struct op_desc *d = &plan->desc;
     struct dnn_weighted *w = &conv->lib;
-    TRY(winograd_make(&conv->result, d, winograd_tile(d), false));
-    shim_release(&w->forward);
+    const int m = winograd_tile(d);
+    TRY(winograd_make(&conv->result, d, m, false));
     winograd_name(&conv->result, w->forward.name, sizeof w->forward.name);
-    if (!dnn_weighted_wants_src(d))
-        return OK;
-    TRY(winograd_make(&conv->source, d, winograd_tile(d), true));
-    shim_release(&w->backward_data);
-    snprintf(w->backward_data.name, sizeof w->backward_data.name, "the same");
+    if (dnn_weighted_wants_src(d)) {
+        TRY(winograd_make(&conv->source, d, m, true));
+        snprintf(w->backward_data.name, sizeof w->backward_data.name, "the same");
+    }
+    if (d->want_diff_param & 1u) {
+        TRY(winograd_weight_make(&conv->weight, d, m));
+        snprintf(w->backward_weights.name, sizeof w->backward_weights.name, "the same");
+    } else if (dnn_weighted_wants_bias(d, w->bias)) {
+        snprintf(w->backward_weights.name, sizeof w->backward_weights.name, "own direct");
+    }
     return OK;
 }
 
@@ -175,14 +182,20 @@ static enum status build(struct impl_ctx *ctx, struct op_plan *plan)
     struct dnn_weighted *w = &conv->lib;
     w->bias = d->conv.bias;
     w->plain = dnn_conv_weights(d);
-    TRY(make_prims(ctx, d, w));
-    TRY(d->conv.algorithm == CONV_DIRECT ? make_taps(d, conv) : make_winograd(plan, conv));
+    if (d->conv.algorithm == CONV_DIRECT) {
+        TRY(make_prims(ctx, d, w));
+        TRY(make_taps(d, conv));
+    } else {
+        TRY(make_winograd(plan, conv));
+    }
     TRY(dnn_weighted_finish(ctx, plan, w));
     plan->packed |= !w->forward.prim; /* into taps */
     if (conv->result.u)
         plan->scratch_bytes = larger(plan->scratch_bytes, winograd_scratch(&conv->result));
     if (conv->source.u)
         plan->scratch_bytes = larger(plan->scratch_bytes, winograd_scratch(&conv->source));
+    if (conv->weight.block)
+        plan->scratch_bytes = larger(plan->scratch_bytes, winograd_weight_scratch(&conv->weight));
     return OK;
 }
 
@@ -192,6 +205,7 @@ static void release(struct op_plan *plan)
     dnn_weighted_release(&conv->lib);
     winograd_release(&conv->result);
     winograd_release(&conv->source);
+    winograd_weight_release(&conv->weight);
     memory_free(conv->taps);
     free(conv);
 }
@@ -256,6 +270,15 @@ static enum status backward_weights(const struct op_plan *plan, const struct op_
     struct conv *conv = plan->priv;
     if (conv->lib.backward_weights.prim)
         return dnn_weighted_backward_weights(&conv->lib, plan, args);
+    if (conv->weight.block) {
+        const bool bias = dnn_weighted_wants_bias(d, d->conv.bias);
+        const struct winograd_weight_call call = {
+            .src = &args->src[0], .diff_dst = &args->diff_dst, .grad = args->param[0]->grad,
+            .bias = bias ? args->param[1]->grad : NULL, .scratch = args->scratch,
+            .add = args->add_diff_param & 1u, .add_bias = args->add_diff_param & 2u};
+        winograd_weight_run(&conv->weight, &call);
+        return OK;
+    }
     if (d->want_diff_param & 1u)
         dnn_direct_backward_weight(d, args->src[0].data, args->diff_dst.data,
                                    args->param[0]->grad, args->add_diff_param & 1u);
