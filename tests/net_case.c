@@ -81,7 +81,8 @@ struct program *net_case_infer(const struct net_case *c, int batch, const int *o
     struct program *program;
     const struct program_request request = {.impl = c->impl, .ctx = c->ctx, .net = c->infer,
                                             .batch = batch, .outputs = count ? outputs : NULL,
-                                            .output_count = count};
+                                            .output_count = count,
+                                            .algorithms = c->algorithms};
     net_case_must(program_compile(&program, &request));
     return program;
 }
@@ -92,7 +93,8 @@ struct program *net_case_train(const struct net_case *c, int batch, enum net_cas
     struct program *program;
     const struct program_request request = {.impl = c->impl, .ctx = c->ctx, .net = c->train,
                                             .batch = batch, .train = true, .loss = loss,
-                                            .input_gradients = true};
+                                            .input_gradients = true,
+                                            .algorithms = c->algorithms};
     for (int i = 0; i < c->net->params->count; i++) {
         struct net_param *param = c->net->params->list[i];
         param->trainable = !param->buffer &&

@@ -11,6 +11,7 @@
 struct net_case {
     const struct impl *impl;
     bool fused;
+    struct algorithms *algorithms; /* of convolutions, set before programs are made; NULL: direct */
     struct impl_ctx *ctx;
     struct net *net;           /* to be built by the test, owned */
     struct net *infer, *train; /* what runs, made by net_case_finish(): primitives alone, or with

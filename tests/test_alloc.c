@@ -249,7 +249,9 @@ static void open_runs(struct runs *r, const struct train_settings *s, const char
                                          .w = TINY_SIDE, .channels = 3, .norm = &r->session.norm};
     const struct program_request request = {.impl = r->session.impl, .ctx = r->session.ctx,
                                             .net = r->session.lowered, .batch = s->batch,
-                                            .train = true, .loss = true};
+                                            .train = true, .loss = true,
+                                            .algorithms = &r->session.algorithms};
+    support_ok(session_open_algorithms(&r->session, s));
     support_ok(arm_apply(r->session.net->params, ARM_SCRATCH));
     support_ok(params_prepare_training(r->session.net->params));
     support_ok(source_open(&r->source, &r->session, list, &config, NULL, 0, 0));
@@ -316,27 +318,36 @@ static void check_runs(struct bed *bed, const struct train_settings *s, bool pre
     close_runs(&r);
 }
 
+static bool has_winograd(const struct impl *impl)
+{
+    return impl->ops[OP_CONV2D]->winograd;
+}
+
 /* Each implementation, alone and with a second thread, of primitives and fused, batches prepared
- * when they are needed and ahead. */
+ * when they are needed and ahead; Winograd's algorithm where it is offered. */
 static void test_steady_steps_allocate_nothing(void **state)
 {
     static const struct {
         const char *model;
         int threads;
         bool fuse, prefetch;
-    } rows[] = {{"resnet20:width=0.5", 1, false, false},
-                {"resnet20:width=0.5", 2, true, true},
-                {"resnet50:stem=small:width=0.1", 1, true, true}};
+        const char *algorithm;
+    } rows[] = {{"resnet20:width=0.5", 1, false, false, ""},
+                {"resnet20:width=0.5", 2, true, true, ""},
+                {"resnet50:stem=small:width=0.1", 1, true, true, ""},
+                {"resnet20:width=0.5", 1, false, false, "winograd"},
+                {"resnet20:width=0.5", 2, true, true, "winograd"}};
     struct bed *bed = *state;
     for (int i = 0; impls[i]; i++)
-        for (int k = 0; k < 3; k++) {
+        for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++) {
             struct train_settings s;
             support_settings(&s, bed, "cbam");
             snprintf(s.model, sizeof s.model, "%s", rows[k].model);
             snprintf(s.impl, sizeof s.impl, "%s", impls[i]->name);
             s.threads = rows[k].threads;
             s.fuse = rows[k].fuse;
-            if (s.threads > threads_available())
+            snprintf(s.algorithm, sizeof s.algorithm, "%s", rows[k].algorithm);
+            if (s.threads > threads_available() || (s.algorithm[0] && !has_winograd(impls[i])))
                 continue;
             support_save_fresh(&s, bed_path(bed, "weights"));
             check_runs(bed, &s, rows[k].prefetch);

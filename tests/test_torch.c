@@ -50,6 +50,40 @@ static void test_forward(void **state)
     }
 }
 
+static int winograd_steps(const struct net_case *c)
+{
+    struct program *program = net_case_infer(c, 1, NULL, 0);
+    int count = 0;
+    for (int i = 0; i < program_steps(program); i++)
+        count += strstr(program_step(program, i).how, "own winograd") != NULL;
+    program_free(program);
+    return count;
+}
+
+/* Convolutions by Winograd's algorithm, which round more: three times the errors of direct ones
+ * (which nearly all pass without) where 5e-4 is promised. */
+static void test_winograd(void **state)
+{
+    const struct way *way = *state;
+    struct algorithms algorithms = {.rule = ALGORITHM_WINOGRAD};
+    struct torch_fixture f;
+    char text[TORCH_TEXT];
+    const struct impl *impl = impl_find("onednn");
+    if (!impl)
+        skip();
+    if (strncmp(way->detail, "resnet50", 8) == 0)
+        ways_skip_sanitized();
+    torch_open(&f, way->detail, impl, true, NULL);
+    f.c.algorithms = &algorithms;
+    assert_true(winograd_steps(&f.c) >= 12);
+    double *const tolerance[] = {&f.tolerance.logits, &f.tolerance.gradient, &f.tolerance.median,
+                                 &f.tolerance.statistics, &f.tolerance.loss};
+    for (size_t i = 0; i < sizeof tolerance / sizeof tolerance[0]; i++)
+        *tolerance[i] *= 3;
+    bool good = torch_check_inference(&f, text) && torch_check_first_step(&f, text);
+    finish(&f, way, "one step", good, text);
+}
+
 /* ---- what is refused ---- */
 
 /* Other forms of attention whose weights have the same names. */
@@ -126,6 +160,10 @@ int main(int argc, char **argv)
         {"densenet121_cbam", test_network, EACH_IMPL, "densenet121_cbam"},
         {"resnext50_cbam", test_forward, EACH_IMPL, "resnext50_cbam"},
         {"mobilenet_cbam", test_forward, EACH_IMPL, "mobilenet_cbam"},
+        {"winograd resnet18_cbam", test_winograd, ONCE, "resnet18_cbam"},
+        {"winograd resnet50_cbam", test_winograd, ONCE, "resnet50_cbam"},
+        {"winograd vgg16_bn_cbam", test_winograd, ONCE, "vgg16_bn_cbam"},
+        {"winograd densenet121_cbam", test_winograd, ONCE, "densenet121_cbam"},
         {"other networks are refused", test_other_networks_are_refused, ONCE, NULL},
         {"other optimisers are refused", test_other_optimisers_are_refused, ONCE, NULL},
     };
