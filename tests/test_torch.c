@@ -163,7 +163,6 @@ int main(int argc, char **argv)
         {"winograd resnet18_cbam", test_winograd, ONCE, "resnet18_cbam"},
         {"winograd resnet50_cbam", test_winograd, ONCE, "resnet50_cbam"},
         {"winograd vgg16_bn_cbam", test_winograd, ONCE, "vgg16_bn_cbam"},
-        {"winograd densenet121_cbam", test_winograd, ONCE, "densenet121_cbam"},
         {"other networks are refused", test_other_networks_are_refused, ONCE, NULL},
         {"other optimisers are refused", test_other_optimisers_are_refused, ONCE, NULL},
     };
