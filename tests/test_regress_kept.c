@@ -3,6 +3,7 @@
 #include "bench/regress/baseline.h"
 #include "bench/regress/history.h"
 #include "bench/regress/selftest_state.h"
+#include "bench/regress/settings.h"
 #include "tests/regress_fixture.h"
 
 /* ---- baselines ---- */
@@ -80,6 +81,67 @@ static void test_curves(void **state)
     file_put(path, empty, sizeof empty - 1);
     assert_int_equal(baseline_read_curve(path, "naive", &found), ERR_FORMAT);
     assert_message(fail_text(), path, "0 losses");
+}
+
+/* ---- the committed files ---- */
+
+/* The case in the name of a target: what stands behind implementation and pass. */
+static const char *case_in(const char *name)
+{
+    for (int words = 0; words < 2; words++)
+        name = strchr(name, ' ') + 1;
+    return name;
+}
+
+static bool is_listed(const struct regress_list *list, const char *text)
+{
+    for (int i = 0; i < list->count; i++)
+        if (strcmp(list->list[i].text, text) == 0)
+            return true;
+    return false;
+}
+
+static bool is_counted(json_t *cases, const char *text)
+{
+    const char *name;
+    json_t *entry;
+    json_object_foreach(cases, name, entry)
+        if (strcmp(case_in(name), text) == 0)
+            return true;
+    return false;
+}
+
+/* They hold what is measured, all of it and nothing else. What stands there is another machine's or
+ * this one's: `regress counts` compares it. */
+static void test_committed_counts(void **state)
+{
+    (void)state;
+    struct regress_list list = {0};
+    const char *name;
+    json_t *json, *entry;
+    assert_int_equal(regress_list_add(&list, SETTINGS_COUNT_CASES), OK);
+    assert_int_equal(baseline_read(SETTINGS_COUNTS, &json), OK);
+    json_t *cases = json_object_get(json, "cases");
+    for (int i = 0; i < list.count; i++)
+        if (!is_counted(cases, list.list[i].text))
+            fail_msg(SETTINGS_COUNTS ": no '%s': make regress-update", list.list[i].text);
+    json_object_foreach(cases, name, entry)
+        if (!is_listed(&list, case_in(name)))
+            fail_msg(SETTINGS_COUNTS ": '%s' is measured no more: make regress-update", name);
+    json_decref(json);
+    regress_list_free(&list);
+}
+
+static void test_committed_curves(void **state)
+{
+    (void)state;
+    static const char *const trained[] = {"naive", "openblas", "onednn"};
+    struct accuracy_curve curve;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(baseline_read_curve(SETTINGS_ACCURACY, trained[i], &curve), OK);
+        assert_int_equal(curve.steps, ACCURACY_STEPS);
+        assert_true(curve.loss[ACCURACY_STEPS - 1] < curve.loss[0] && curve.test_accuracy > 0.5);
+    }
 }
 
 /* ---- history ---- */
@@ -161,6 +223,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_baseline, temp_dir_make, temp_dir_remove),
         cmocka_unit_test_setup_teardown(test_baseline_refuses, temp_dir_make, temp_dir_remove),
         cmocka_unit_test_setup_teardown(test_curves, temp_dir_make, temp_dir_remove),
+        cmocka_unit_test(test_committed_counts),
+        cmocka_unit_test(test_committed_curves),
         cmocka_unit_test_setup_teardown(test_history, temp_dir_make, temp_dir_remove),
         cmocka_unit_test_setup_teardown(test_selftest_state, temp_dir_make, temp_dir_remove),
     };

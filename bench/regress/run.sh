@@ -43,15 +43,25 @@ checkout() {
     git worktree add --quiet --detach --force "$out/$1" "$2"
 }
 
+# Compiles what the commit changed. Objects do not know the flags they were made with: where the
+# Makefile is another one, all of them are made anew.
 build() {
     echo "regress: building $1 ($(git log -1 --format='%h %s' "$2"))" >&2
     checkout "$1" "$2" || return 1
-    make -C "$out/$1" -j "$(nproc)" all > "$out/build-$1.log" 2>&1
+    cmp -s "$out/$1/Makefile" "$out/$1/build/Makefile.built" || rm -rf "$out/$1/build"
+    make -C "$out/$1" -j "$(nproc)" all > "$out/build-$1.log" 2>&1 &&
+        cp "$out/$1/Makefile" "$out/$1/build/Makefile.built"
 }
 
+# Base starts as head with head's objects, where it is not there from before: then only what differs
+# is compiled. Both trees are checked out before anything is built, so that objects are newer.
 mkdir -p "$out"
-build base "$base" || finish 3 "incomparable: base does not build: build/regress/build-base.log"
+fresh=
+[ -e "$out/base/.git" ] && [ -d "$out/base/build" ] || fresh=yes
+[ -z "$fresh" ] || checkout base "$head" || finish 2 "error: no work tree of '$head'"
 build head "$head" || finish 2 "error: head does not build: build/regress/build-head.log"
+[ -z "$fresh" ] || cp -a "$out/head/build" "$out/base/"
+build base "$base" || finish 3 "incomparable: base does not build: build/regress/build-base.log"
 
 # What both gates are told.
 set --
