@@ -122,7 +122,9 @@ test: ensure-deps ## all quick tests (a few minutes)
 run-tests: $(PROGRAM) $(TESTS:%=$(B)/tests/%)
 	$(Q)CBAM_BENCH=$(abspath $(PROGRAM)) sh tests/run.sh $(TESTS:%=$(B)/tests/%)
 
+SLOW_PACKAGES := slurmctld slurmd slurm-client munge
 test-slow: ensure-deps ## the longer tests as well
+	$(Q)sh bench/deps.sh --quiet $(SLOW_PACKAGES) || echo "note: without these slow_slurm is skipped"
 	$(Q)$(MAKE) --no-print-directory run-slow
 
 run-slow: $(PROGRAM) $(SLOW:%=$(B)/tests/%)
