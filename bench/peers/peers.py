@@ -28,6 +28,7 @@ PYTHON = "/usr/bin/python3"
 EPOCH_IMAGES = 2560
 LOGITS, LOSS, UPDATE = 1e-4, 1e-4, 2e-2
 AUTO_LOGITS = 5e-4  # of a side whose convolutions may run Winograd's algorithms
+BF16_LOGITS = 2e-2  # of a side whose maps and weights are bf16
 TUNING = ("OPENBLAS_", "OMP_", "GOMP_", "ONEDNN_", "DNNL_")
 
 
@@ -102,6 +103,8 @@ class Side:
                    str(row["threads"])]
         if "algorithm" in self.side:
             command += ["--algorithm", f"{self.side['algorithm']}:{self.fresh_decisions(row)}"]
+        if "dtype" in self.side:
+            command += ["--dtype", self.side["dtype"]]
         if row["name"].startswith("epoch"):
             return command + ["--data", f"cifar10:{path('cifar')}", "--batch", str(row["batch"])]
         command += ["--weights", path(f"{self.stem}.safetensors"), "--pixels", self.pixels,
@@ -188,8 +191,10 @@ def check(row, sides):
     for side in sides:
         other = torch[side.stem]
         if side is not other:
-            hold(row, found, "logits", distance(np.load(side.logits), np.load(other.logits)),
-                 AUTO_LOGITS if "algorithm" in side.side else LOGITS)
+            bf16 = "dtype" in side.side
+            hold(row, found, "logits in bf16" if bf16 else "logits",
+                 distance(np.load(side.logits), np.load(other.logits)),
+                 BF16_LOGITS if bf16 else AUTO_LOGITS if "algorithm" in side.side else LOGITS)
             if row["train"]:
                 check_training(row, found, side, other)
     return found

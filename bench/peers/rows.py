@@ -3,6 +3,7 @@
 TRAINING = [("resnet50", "cbam", 8, 224), ("resnet50", "none", 8, 224),
             ("vgg16_bn", "none", 8, 224), ("resnet50", "cbam", 128, 32)]
 OURS, AUTO, ONNX, TORCH = "cbam-bench", "cbam-bench auto", "ONNX Runtime", "PyTorch"
+BF16 = "cbam-bench bf16"
 
 
 def side(name, kind, model, attention, **more):
@@ -26,6 +27,8 @@ def all_rows():
     for threads in (1, 2):
         rows += [resnet50_row(1, threads), inference_row("vgg16_bn", threads),
                  inference_row("densenet121", threads), resnet50_row(8, threads)]
+        if has_bf16():
+            rows.append(bf16_row(threads))
     for threads in (1, 2):
         for model, attention, batch, size in TRAINING:
             rows.append(training_row(model, attention, batch, size, threads))
@@ -52,6 +55,21 @@ def resnet50_row(batch, threads):
     return row("resnet50", batch, threads, sides, ratios + added)
 
 
+def has_bf16():
+    """Whether this processor has the instructions that bf16 needs here."""
+    with open("/proc/cpuinfo") as file:
+        return "avx512_bf16" in file.read().split()
+
+
+def bf16_row(threads):
+    """ResNet-50 in bf16 against this program's f32 and the others', which are f32."""
+    names, forms = (OURS, BF16, ONNX, TORCH), ("none", "cbam")
+    sides = [named_side(name, "resnet50", form, f"{name} {form}") for name in names
+             for form in forms]
+    ratios = [(f"{BF16} {form}", f"{other} {form}") for form in forms for other in (ONNX, OURS)]
+    return row("bf16:resnet50", 1, threads, sides, ratios)
+
+
 def inference_row(model, threads):
     sides = [named_side(name, model, "none", name) for name in (OURS, AUTO, ONNX, TORCH)]
     return row(model, 1, threads, sides, [(name, other) for other in (ONNX, TORCH)
@@ -68,5 +86,5 @@ def training_row(model, attention, batch, size, threads):
 def named_side(name, model, attention, label):
     """One of the names above as a side called `label`."""
     kind = "onnx" if name == ONNX else "torch" if name == TORCH else "ours"
-    more = {"algorithm": "auto"} if name == AUTO else {}
+    more = {"algorithm": "auto"} if name == AUTO else {"dtype": "bf16"} if name == BF16 else {}
     return side(label, kind, model, attention, **more)

@@ -13,6 +13,7 @@
 #include "bench/verbs/algorithm_option.h"
 #include "build_info.h"
 #include "impls/base/threads.h"
+#include "impls/ops.h"
 
 #include <argp.h>
 #include <inttypes.h>
@@ -27,6 +28,7 @@ struct options {
     struct weights_request weights;
     const char *impl, *algorithm, *pixels, *data, *logits, *after;
     int threads, batch;
+    enum dtype dtype;
 };
 
 /* A network ready to run, and the rate of its updates when it trains. */
@@ -45,6 +47,7 @@ static const struct argp_option keys[] = {
     {"weights", 'w', "FILE", 0, "its weights (safetensors)", 0},
     {"impl", 'i', "NAME", 0, "implementation", 0},
     {"algorithm", 'c', ALGORITHM_VALUES, 0, ALGORITHM_HELP, 0},
+    {"dtype", 'y', "f32|bf16", 0, "of maps and packed weights in inference", 0},
     {"threads", 't', "N", 0, "threads", 0},
     {"pixels", 'p', "FILE.npy", 0, "the batch, float32 N,C,H,W; labels are 37 i + 11 modulo "
      "classes", 0},
@@ -74,6 +77,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->threads = atoi(arg);
     else if (key == 'b')
         o->batch = atoi(arg);
+    else if (key == 'y' && dtype_parse("--dtype", arg, &o->dtype) == OK)
+        return 0;
     else
         return ARGP_ERR_UNKNOWN;
     return 0;
@@ -139,7 +144,8 @@ static enum status compile(struct turns *t, bool train, const struct npy_array *
     struct session *s = &t->session;
     struct program_request request = {.impl = s->impl, .ctx = s->ctx, .batch = pixels->dim[0],
                                       .net = train ? s->lowered : s->inference, .train = train,
-                                      .loss = train, .algorithms = t->algorithms};
+                                      .loss = train, .algorithms = t->algorithms,
+                                      .dtype = train ? DTYPE_F32 : s->dtype};
     TRY(program_compile(program, &request));
     fill_batch(*program, pixels, s->model.classes);
     return OK;
@@ -223,6 +229,7 @@ static enum status run_batch(const struct options *o, struct turns *t,
         return fail(ERR_FORMAT, "%s: four dimensions were expected", o->pixels);
     request.size = pixels->dim[3];
     t->train = o->after != NULL;
+    t->session.dtype = o->dtype;
     TRY(session_open_impl(&t->session, o->impl, o->threads));
     TRY(session_open_weights(&t->session, &request));
     TRY(write_logits(t, pixels, o->logits));
