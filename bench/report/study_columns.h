@@ -76,6 +76,7 @@ enum status study_table_seeds(const struct study_tables_input *input, struct tab
 enum status study_table_sources(const struct study_tables_input *input, struct table **table);
 enum status study_table_networks(const struct study_tables_input *input, struct table **table);
 enum status study_table_agreement(const struct study_tables_input *input, struct table **table);
+enum status study_table_dtypes(const struct study_tables_input *input, struct table **table);
 enum status study_table_latency(const struct study_tables_input *input, struct table **table);
 enum status study_table_runs(const struct study_tables_input *input, struct table **table);
 enum status study_table_search(const struct study_tables_input *input, struct table **table);

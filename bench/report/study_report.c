@@ -32,7 +32,8 @@ static const enum study_table shown[] = {STUDY_TABLE_COMPARISON, STUDY_TABLE_GEN
                                          STUDY_TABLE_COSTS, STUDY_TABLE_SEEDS,
                                          STUDY_TABLE_SOURCES, STUDY_TABLE_NETWORKS,
                                          STUDY_TABLE_SEARCH,
-                                         STUDY_TABLE_AGREEMENT, STUDY_TABLE_LATENCY};
+                                         STUDY_TABLE_AGREEMENT, STUDY_TABLE_DTYPES,
+                                         STUDY_TABLE_LATENCY};
 enum { SHOWN = sizeof shown / sizeof shown[0] };
 
 /* A study with one entry on the axis that it compares has nothing to compare: it shows its runs.
@@ -45,10 +46,11 @@ static bool is_shown(const struct report *r, int i, enum study_table *which)
     return table_rows(r->tables[*which]) > 0;
 }
 
-/* A study without a search has no such table, nor a file of it. */
+/* A study without a search, or in f32 alone, has no such table, nor a file of it. */
 static bool is_made(const struct report *r, enum study_table which)
 {
-    return which != STUDY_TABLE_SEARCH || table_rows(r->tables[which]) > 0;
+    const bool asked = which == STUDY_TABLE_SEARCH || which == STUDY_TABLE_DTYPES;
+    return !asked || table_rows(r->tables[which]) > 0;
 }
 
 /* ---- reading ---- */

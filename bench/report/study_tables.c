@@ -19,6 +19,7 @@ enum status study_table_make(enum study_table which, const struct study_tables_i
         [STUDY_TABLE_SOURCES] = study_table_sources,
         [STUDY_TABLE_NETWORKS] = study_table_networks,
         [STUDY_TABLE_AGREEMENT] = study_table_agreement,
+        [STUDY_TABLE_DTYPES] = study_table_dtypes,
         [STUDY_TABLE_LATENCY] = study_table_latency,
         [STUDY_TABLE_SEARCH] = study_table_search,
         [STUDY_TABLE_RUNS] = study_table_runs,

@@ -14,6 +14,7 @@ enum study_table {
     STUDY_TABLE_SOURCES,    /* accuracy of the source trainings */
     STUDY_TABLE_NETWORKS,   /* parameters, MACs, training time */
     STUDY_TABLE_AGREEMENT,  /* how implementations agree on the trained networks */
+    STUDY_TABLE_DTYPES,     /* accuracy of the same networks in bf16; may be empty */
     STUDY_TABLE_LATENCY,
     STUDY_TABLE_SEARCH,     /* what each arm tried before, and what was chosen; may be empty */
     STUDY_TABLE_RUNS,       /* every cell, with all numbers and the command that repeats it */

@@ -189,6 +189,8 @@ static enum status add_transfer(struct builder *b, const struct grid_place *plac
     struct cell cell = {.role = ROLE_TRANSFER, .settings = study->arms[place->arm]};
     struct grid_search *search = search_at(b, place);
     cell.trial = place->seed < 0;
+    if (cell.trial) /* its validation accuracy alone is wanted */
+        TRY(train_settings_set(&cell.settings, "dtypes", "f32"));
     TRY(place_settings(study, place, &cell.settings));
     if (cell.trial)
         TRY(search_apply(b->grid->choices[point], &cell.settings));

@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum metric_kind { METRIC_REAL, METRIC_INT, METRIC_BOOL };
+/* What is asked for by few studies is not stored where there is none: METRIC_MAYBE is a real, and
+ * METRIC_COUNT an integer. */
+enum metric_kind { METRIC_REAL, METRIC_INT, METRIC_BOOL, METRIC_MAYBE, METRIC_COUNT };
 
 static const struct metric {
     const char *name;
@@ -31,15 +33,27 @@ static const struct metric {
     METRIC(METRIC_INT, mismatched),
     METRIC(METRIC_REAL, attention_params),
     METRIC(METRIC_REAL, attention_trainable),
+    METRIC(METRIC_MAYBE, bf16_accuracy),  METRIC(METRIC_MAYBE, bf16_loss),
+    METRIC(METRIC_COUNT, bf16_n),         METRIC(METRIC_COUNT, bf16_disagree),
 #undef METRIC
 };
 
 enum { METRICS = sizeof metrics / sizeof metrics[0] };
 
+static bool is_whole(const struct metric *metric)
+{
+    return metric->kind == METRIC_INT || metric->kind == METRIC_COUNT;
+}
+
+static bool is_real(const struct metric *metric)
+{
+    return metric->kind == METRIC_REAL || metric->kind == METRIC_MAYBE;
+}
+
 static double get_metric(const struct train_result *result, const struct metric *metric)
 {
     const char *place = (const char *)result + metric->offset;
-    if (metric->kind == METRIC_INT)
+    if (is_whole(metric))
         return *(const int *)place;
     return metric->kind == METRIC_BOOL ? *(const bool *)place : *(const double *)place;
 }
@@ -47,9 +61,9 @@ static double get_metric(const struct train_result *result, const struct metric 
 static void set_metric(struct train_result *result, const struct metric *metric, double value)
 {
     char *place = (char *)result + metric->offset;
-    if (metric->kind == METRIC_REAL)
+    if (is_real(metric))
         *(double *)place = value;
-    else if (metric->kind == METRIC_INT)
+    else if (is_whole(metric))
         *(int *)place = isfinite(value) && fabs(value) < 2e9 ? (int)value : 0;
     else
         *(bool *)place = value != 0;
@@ -71,10 +85,14 @@ static enum status put_metric(struct store *store, const char *key,
                               const struct train_result *result, const struct metric *metric)
 {
     sqlite3_stmt *stmt;
+    const double value = get_metric(result, metric);
+    if ((metric->kind == METRIC_MAYBE && isnan(value)) ||
+        (metric->kind == METRIC_COUNT && result->bf16_n == 0))
+        return OK;
     TRY(db_prepare(&store->db, &stmt, "INSERT INTO metrics VALUES (?, ?, ?)"));
     db_bind_text(stmt, 1, key);
     db_bind_text(stmt, 2, metric->name);
-    db_bind_real(stmt, 3, get_metric(result, metric));
+    db_bind_real(stmt, 3, value);
     return db_run(&store->db, stmt);
 }
 
@@ -153,7 +171,7 @@ static enum status read_metrics(struct store *store, const char *key, struct tra
     bool row = false;
     enum status status;
     for (int i = 0; i < METRICS; i++)
-        set_metric(result, &metrics[i], metrics[i].kind == METRIC_REAL ? NAN : 0);
+        set_metric(result, &metrics[i], is_real(&metrics[i]) ? NAN : 0);
     TRY(prepare_key(store, &stmt, "SELECT name, value FROM metrics WHERE key = ?", key));
     while ((status = db_step(&store->db, stmt, &row)) == OK && row)
         for (int i = 0; i < METRICS; i++)

@@ -359,6 +359,20 @@ static enum status take_lists(const struct yaml_study *yaml, struct study *study
     return OK;
 }
 
+/* Every cell trains in f32; what is listed is in what its network is evaluated at the end. */
+static enum status take_dtypes(const struct yaml_study *yaml, struct study *study)
+{
+    struct study_list list = {0};
+    TRY(take_list("dtypes", yaml->dtypes, yaml->dtypes_count, &list));
+    const bool both = list.count == 2 && strcmp(list.text[1], "bf16") == 0;
+    if (list.count > 0 && (strcmp(list.text[0], "f32") != 0 || (list.count > 1 && !both)))
+        return fail(ERR_FORMAT, "dtypes: [f32] or [f32, bf16] was expected");
+    study->bf16 = both;
+    for (int i = 0; both && i < study->arm_count; i++)
+        TRY(train_settings_set(&study->arms[i], "dtypes", "f32,bf16"));
+    return OK;
+}
+
 static enum status take_study(const struct yaml_study *yaml, struct study *study)
 {
     int64_t images = yaml->agreement_images ? *yaml->agreement_images : 500;
@@ -370,6 +384,7 @@ static enum status take_study(const struct yaml_study *yaml, struct study *study
     TRY(take_source(yaml, study));
     for (uint32_t i = 0; i < yaml->transfer_count; i++)
         TRY(take_arm(yaml, (int)i, study));
+    TRY(take_dtypes(yaml, study));
     TRY(take_int("threads", yaml->threads, 1, 1024, 1, &study->threads));
     TRY(take_int("jobs", yaml->jobs, 1, 1024, 0, &study->jobs));
     TRY(take_int("agreement-images", images, 1, 1000000, 0, &study->agreement_images));

@@ -63,6 +63,7 @@ struct study {
     struct study_list data;              /* of the target, labels per class included */
     struct study_list shifted; /* of the target, an entry ("": none) for each of data; or empty */
     struct study_list impls;
+    bool bf16; /* the trained networks are evaluated in bf16 as well */
     int seed_count;
     uint64_t seeds[STUDY_SEEDS_MAX];
 

@@ -73,7 +73,7 @@ struct schema {
 static bool is_axis(const char *option)
 {
     static const char *const axes[] = {"model", "attention", "init", "transfer", "data", "seed",
-                                       "impl", "threads", "shifted"};
+                                       "impl", "threads", "shifted", "dtypes"};
     for (size_t i = 0; i < sizeof axes / sizeof axes[0]; i++)
         if (strcmp(axes[i], option) == 0)
             return true;
@@ -142,6 +142,7 @@ static void make_schema(struct schema *s)
         CYAML_FIELD_SEQUENCE("seed-list", MAYBE, struct yaml_study, seed_list, &int_entry, 1,
                              STUDY_SEEDS_MAX),
         LIST_FIELD("impls", MAYBE, struct yaml_study, impls),
+        LIST_FIELD("dtypes", MAYBE, struct yaml_study, dtypes),
         CYAML_FIELD_INT("threads", CYAML_FLAG_OPTIONAL, struct yaml_study, threads),
         CYAML_FIELD_INT("jobs", CYAML_FLAG_OPTIONAL, struct yaml_study, jobs),
         CYAML_FIELD_INT_PTR("agreement-images", MAYBE, struct yaml_study, agreement_images),

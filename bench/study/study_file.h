@@ -58,8 +58,8 @@ struct yaml_search {
 
 struct yaml_study {
     char *name;
-    char **models, **attention, **impls;
-    uint32_t models_count, attention_count, impls_count;
+    char **models, **attention, **impls, **dtypes;
+    uint32_t models_count, attention_count, impls_count, dtypes_count;
     struct yaml_source *source;
     struct yaml_target *target;
     struct yaml_arm *transfer;

@@ -5,6 +5,7 @@
 #include "bench/study/shard.h"
 #include "bench/study/worker.h"
 #include "impls/base/threads.h"
+#include "impls/layer.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -74,10 +75,23 @@ static enum status choose_shard(struct run *run)
     return OK;
 }
 
+/* What every cell would fail of is said before the first one trains. */
+static enum status check_dtypes(const struct study *study)
+{
+    for (int i = 0; study->bf16 && i < study->impls.count; i++) {
+        const struct impl *impl = impl_find(study->impls.text[i]);
+        const enum status status = impl ? impl_offers_bf16(impl) : ERR_USAGE;
+        if (status != OK)
+            return fail_prefix(status, "study %s, dtypes", study->name);
+    }
+    return OK;
+}
+
 static enum status prepare(struct run *run)
 {
     int again = 0;
     TRY(grid_build(&run->grid, run->study, grid_dataset_key));
+    TRY(check_dtypes(run->study));
     TRY(choose_shard(run));
     TRY(store_open(&run->store, run->options->store_path, true));
     TRY(lock_open(&run->lock, run->options->store_path));

@@ -36,6 +36,7 @@ static void blank_numbers(struct train_result *r)
     r->train_accuracy = r->train_loss = r->val_accuracy = r->val_loss = NAN;
     r->test_accuracy = r->test_top5 = r->test_loss = NAN;
     r->shifted_accuracy = r->shifted_loss = NAN;
+    r->bf16_accuracy = r->bf16_loss = NAN;
 }
 
 /* Points init at the source's weights; *train is false when the source diverged, and the cell with

@@ -48,3 +48,28 @@ enum status outcome_accuracies(struct train_result *result, struct session *sess
     *finite = isfinite(result->train_loss) && isfinite(result->test_loss);
     return OK;
 }
+
+enum status outcome_bf16(struct train_result *result, const struct session *session, bool wanted,
+                         int batch)
+{
+    /* The same network, evaluated in another way; what the session owns stays the session's. */
+    struct session other = *session;
+    const struct image_list *list = &session->split.list[PART_TEST];
+    struct evaluation e = {0};
+    result->bf16_accuracy = result->bf16_loss = NAN;
+    if (!wanted)
+        return OK;
+    int32_t *classes = calloc((size_t)list->n + 1, sizeof *classes);
+    if (!classes)
+        return fail(ERR_MEMORY, "out of memory for %d predictions", list->n);
+    other.dtype = DTYPE_BF16;
+    other.algorithms = (struct algorithms){.rule = ALGORITHM_DIRECT};
+    const enum status status = evaluate(&other, list, batch, &e, classes, NULL);
+    for (int i = 0; status == OK && i < list->n; i++)
+        result->bf16_disagree += classes[i] != result->predictions[i];
+    result->bf16_accuracy = evaluation_top1(&e);
+    result->bf16_loss = evaluation_loss(&e);
+    result->bf16_n = e.n;
+    free(classes);
+    return status;
+}

@@ -79,7 +79,18 @@ static enum status check_settings(const struct train_settings *s)
     if (s->batch < 1 || s->epochs < 0 || s->steps < 0 || (s->epochs == 0 && s->steps == 0))
         return fail(ERR_USAGE, "--batch %d, --epochs %d, --steps %d: nothing to train with",
                     s->batch, s->epochs, s->steps);
+    if (s->dtypes[0] && strcmp(s->dtypes, "f32,bf16") != 0)
+        return fail(ERR_USAGE, "--dtypes %s: f32 or f32,bf16 was expected", s->dtypes);
     return OK;
+}
+
+/* Said before training, not after it. */
+static enum status check_dtypes(const struct run *run)
+{
+    if (!run->settings->dtypes[0])
+        return OK;
+    const enum status status = impl_offers_bf16(run->session.impl);
+    return status == OK ? OK : fail_prefix(status, "--dtypes %s", run->settings->dtypes);
 }
 
 static enum status open_network(struct run *run)
@@ -243,6 +254,7 @@ static enum status open_run(struct run *run)
     const struct train_settings *s = run->settings;
     TRY(check_settings(s));
     TRY(session_open_impl(&run->session, s->impl, s->threads));
+    TRY(check_dtypes(run));
     run->session.compose = !s->fuse;
     TRY(open_algorithms(run));
     run->session.features = run->io->features;
@@ -396,6 +408,7 @@ static enum status final_evaluation(struct run *run)
     TRY(outcome_accuracies(run->result, &run->session, &run->validation, EVALUATION_BATCH,
                            &finite));
     TRY(evaluate_shifted(run));
+    TRY(outcome_bf16(run->result, &run->session, run->settings->dtypes[0], EVALUATION_BATCH));
     if (!finite)
         diverged(run, "the loss of the trained network");
     return OK;
