@@ -173,6 +173,11 @@ static void print_json(const struct options *o, const struct train_result *r)
         number(r->seconds), "cached_features", r->cached_features, "split_hash", r->split_hash,
         "data_hash", r->data_hash, "how", r->how, "command", command ? command : "", "curve",
         curve_json(r));
+    if (r->bf16_n > 0)
+        json_object_set_new(json, "bf16", json_pack("{s:o, s:o, s:i}", "test_accuracy",
+                                                    number(r->bf16_accuracy), "test_loss",
+                                                    number(r->bf16_loss), "disagree",
+                                                    r->bf16_disagree));
     json_object_set_new(json, "settings", train_settings_json(&o->settings));
     char *text = json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
     puts(text ? text : "{}");
@@ -202,6 +207,7 @@ static void print_text(const struct options *o, const struct train_result *r)
     print_share("train", r->train_accuracy, r->train_n);
     print_share("validation", r->val_accuracy, r->val_n);
     print_share("test", r->test_accuracy, r->test_n);
+    print_share("in bf16", r->bf16_accuracy, r->bf16_n);
     printf("time       %.1f s, %.0f images/s\n", r->seconds, r->images_per_s);
 }
 
