@@ -1,5 +1,5 @@
-/* bf16 as an axis of the accuracy table: a small study of the real program, its store, its tables, its
- * export and import; that a study without it stays as it was; what is refused. */
+/* bf16 as an axis of the accuracy table: a small study of the real program, its store, its
+ * tables, its export and import; that a study without it stays as it was; what is refused. */
 #include "impls/layer.h"
 #include "tests/study_program.h"
 
@@ -59,8 +59,8 @@ static void test_a_study_in_both(void **state)
     const char *folder = study_folder(bed, "both");
     STUDY(folder, "run ../study.yaml --store store.sqlite --latency off --jobs 1");
     study_assert_intact(bed, "both");
-    assert_int_equal(study_number(bed, "both", "SELECT count(*) FROM metrics WHERE name LIKE 'bf16%'"),
-                     4 * 4);
+    assert_int_equal(study_number(bed, "both", "SELECT count(*) FROM metrics WHERE name LIKE"
+                                               " 'bf16%'"), 4 * 4);
     study_ok(&c, folder, "report runs --store store.sqlite --plots-out plots --format md");
     assert_non_null(strstr(c.out, "## What the trained networks lose in bf16"));
     assert_non_null(strstr(c.out, " --dtypes f32,bf16 "));

@@ -1,5 +1,5 @@
-/* The table of a study about dtypes: what its trained networks lose when they are evaluated in bf16.
- * See study_tables.h. */
+/* The table of a study about dtypes: what its trained networks lose when they are evaluated in
+ * bf16. See study_tables.h. */
 #include "bench/report/study_columns.h"
 #include "bench/report/study_tables.h"
 
@@ -119,9 +119,9 @@ enum status study_table_dtypes(const struct study_tables_input *input, struct ta
     for (int i = 0; i < data->rows.count; i++)
         if (data->places[i].arm >= 0 && data->places[i].seed == 0)
             TRY(put_place(table, input, data->places[i]));
-    table_note(table, "The same weights and test images, maps and packed weights in bf16; difference: "
-               "bf16 minus f32, its mean, lowest and highest over the networks of all seeds; other "
-               "class: images that the two give different classes, summed over the networks. Training "
-               "was in f32.");
+    table_note(table, "The same weights and test images, maps and packed weights in bf16; "
+               "difference: bf16 minus f32, its mean, lowest and highest over the networks of all "
+               "seeds; other class: images that the two give different classes, summed over the "
+               "networks. Training was in f32.");
     return OK;
 }

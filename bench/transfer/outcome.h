@@ -13,8 +13,9 @@ void outcome_network(struct train_result *result, const struct session *session)
 enum status outcome_accuracies(struct train_result *result, struct session *session,
                                struct evaluator *validation, int batch, bool *finite);
 
-/* Accuracy and loss of the same weights on the test images in bf16, and on how many of them it differs
- * from result->predictions; with `wanted` false that there is none. Convolutions run direct. */
+/* Accuracy and loss of the same weights on the test images in bf16, and on how many of them it
+ * differs from result->predictions; with `wanted` false that there is none. Convolutions run
+ * direct. */
 enum status outcome_bf16(struct train_result *result, const struct session *session, bool wanted,
                          int batch);
 

@@ -76,8 +76,8 @@ static const struct setting_field fields[] = {
     {"algorithm", "WORD", "of convolutions: direct, winograd (3x3 windows of stride 1), auto:FILE "
      "(what the file decided; train decides what it lacks by timing and adds it, a study does not)",
      SETTING_TEXT, PLACE(algorithm), .optional = true, .added = true, .words = {"direct"}},
-    {"dtypes", "LIST", "in which the trained network is evaluated on the test images: f32, or f32,bf16 "
-     "(needs onednn and AVX512_BF16); training is f32",
+    {"dtypes", "LIST", "in which the trained network is evaluated on the test images: f32, or "
+     "f32,bf16 (needs onednn and AVX512_BF16); training is f32",
      SETTING_TEXT, PLACE(dtypes), .optional = true, .added = true, .words = {"f32"}},
     {"fuse", "on|off", "fused operations where the implementation offers them", SETTING_SWITCH,
      PLACE(fuse), .words = {"on", "off"}},

@@ -58,8 +58,8 @@ struct train_settings {
     int size;                /* input pixels; 0 = the data set's own (28 becomes 32) */
     bool fuse;               /* fused operations where the implementation offers them */
     char algorithm[256];     /* of convolutions, as algorithms_parse() has it; "" = direct */
-    char dtypes[16];         /* of the last evaluation on the test images: "" = f32 alone, "f32,bf16":
-                                in bf16 as well. Training is f32 */
+    char dtypes[16];         /* of the last evaluation on the test images: "" = f32 alone;
+                                "f32,bf16": in bf16 as well. Training is f32 */
     bool keep_head;          /* do not replace the head when the classes agree */
     uint64_t salt;           /* not 0: other random streams on the same split, for A/A studies */
     char shifted[256];       /* data whose test images are looked at once at the end; "" = none */
@@ -89,8 +89,8 @@ struct train_result {
     double test_accuracy, test_top5, test_loss;
     double shifted_accuracy, shifted_loss; /* on the test images of settings.shifted; NaN without */
     int shifted_n;
-    double bf16_accuracy, bf16_loss;   /* on the test images, of the same weights; NaN unless asked */
-    int bf16_n, bf16_disagree;         /* of these images, those that f32 gives another class */
+    double bf16_accuracy, bf16_loss; /* on the test images, of the same weights; NaN unless asked */
+    int bf16_n, bf16_disagree;       /* of these images, those that f32 gives another class */
     int train_n, val_n, test_n, dropped; /* dropped: images of the last short batch, per epoch */
     double params, trainable, macs;
     double attention_params, attention_trainable; /* of these, of the attention modules */
