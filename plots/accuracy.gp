@@ -4,10 +4,15 @@
 folder = ARG1; target = ARG2; type = ARG3
 load "plots/style.gp"
 
-columns = panels_count < 2 ? 1 : 2
+each = attentions_count > 4 ? 32 * attentions_count : 130 # pixels of an arm
+panel_width = 160 + each * arms_count
+columns = panels_count < 2 || panel_width > 900 ? 1 : 2
 rows = (panels_count + columns - 1) / columns
-width = 160 + 130 * arms_count
-eval set_size(width * columns, 400 * rows + 45)
+width = panel_width * columns; height = 400 * rows + 45
+legend_count = attentions_count; legend_text(i) = attentions[i]
+legend_mark(i) = mark(i - 1); legend_colour(i) = shade(i - 1)
+load "plots/legend.gp"
+eval set_size(width, height + foot)
 set output target
 
 points = folder."/accuracy-points.dat"
@@ -15,33 +20,31 @@ means = folder."/accuracy-means.dat"
 
 # One scale for all panels, so that they can be compared.
 margin = 0.06 * (accuracy_high - accuracy_low) + 0.5
-set yrange [accuracy_low > margin ? accuracy_low - margin : 0 : accuracy_high + 2.5 * margin]
+set yrange [accuracy_low > margin ? accuracy_low - margin : 0 : accuracy_high + margin]
 eval set_percent_ticks(accuracy_low, accuracy_high)
 set xrange [-0.5 : arms_count - 0.5]
 set xtics () scale 0
 do for [i = 1:arms_count] { set xtics add (arms[i] i - 1) }
 set ylabel "test accuracy (%)"
-set key top left Left reverse horizontal samplen 1
 
 # Points of a seed to the left of the mean and its spread.
-x(arm, attention) = arm + beside(attention, attentions_count, 0.72)
-xs(arm, attention, seed) = x(arm, attention) - 0.05 + beside(seed, seeds_count, 0.16)
+x(arm, attention) = arm + beside(attention, attentions_count, attentions_count > 2 ? 0.9 : 0.72)
+unit = attentions_count > 2 ? 2.2 / attentions_count : 1 # of two attentions
+xs(arm, attention, seed) = x(arm, attention) - 0.05 * unit + beside(seed, seeds_count, 0.16 * unit)
 
 headline = "Test accuracy after transfer: each seed, mean ± standard deviation"
-eval set_panels(columns, rows, width, 400, 65, 40, 35)
+eval set_panels(columns, rows, panel_width, 400, 65, 40, 35)
 do for [p = 1:panels_count] {
     if (p == 1) { eval set_title } else { unset label }
     set title panels[p] offset 0,-0.4
     plot for [a = 0:attentions_count - 1] points \
              using ($1 == p - 1 && $3 == a ? xs($2, a, $4) : NaN):5 \
-             with points pointtype mark(a) pointsize 0.9 linecolor rgb shade(a) \
-             title attentions[a + 1], \
+             with points pointtype mark(a) pointsize 0.9 linecolor rgb shade(a), \
          for [a = 0:attentions_count - 1] means \
-             using ($1 == p - 1 && $3 == a ? x($2, a) + 0.11 : NaN):($5 - $6):(0):(2 * $6) \
+             using ($1 == p - 1 && $3 == a ? x($2, a) + 0.11 * unit : NaN):($5 - $6):(0):(2 * $6) \
              with vectors nohead linewidth 1.6 linecolor rgb shade(a), \
          for [a = 0:attentions_count - 1] means \
-             using ($1 == p - 1 && $3 == a ? x($2, a) + 0.05 : NaN):5:(0.12):(0) \
+             using ($1 == p - 1 && $3 == a ? x($2, a) + 0.05 * unit : NaN):5:(0.12 * unit):(0) \
              with vectors nohead linewidth 3.5 linecolor rgb shade(a)
-    unset key
 }
 unset multiplot

@@ -5,7 +5,11 @@
 folder = ARG1; target = ARG2; type = ARG3
 load "plots/style.gp"
 
-eval set_size(320 * arms_count, 290 * panels_count + 45)
+width = 320 * arms_count; height = 290 * panels_count + 45
+legend_count = attentions_count; legend_text(i) = attentions[i]
+legend_mark(i) = mark(i - 1); legend_colour(i) = shade(i - 1)
+load "plots/legend.gp"
+eval set_size(width, height + foot)
 set output target
 curves = folder."/curves.dat"
 
@@ -15,7 +19,6 @@ set xrange [0 : epochs_high > 1 ? epochs_high : 1]
 set xtics epochs_high > 40 ? 10 * ceil(epochs_high / 40.0) : epochs_high > 10 ? 5 : 1
 set xlabel "epoch" offset 0,0.4
 set style fill transparent solid 0.18 noborder
-set key bottom right Left reverse samplen 2 font ",9"
 
 block(p, arm, a) = (p * arms_count + arm) * attentions_count + a
 
@@ -31,8 +34,8 @@ do for [p = 0:panels_count - 1] {
              for [a = 0:attentions_count - 1] curves index block(p, arm, a) using 1:2 \
                  with lines linewidth 1.3 dashtype 2 linecolor rgb shade(a), \
              for [a = 0:attentions_count - 1] curves index block(p, arm, a) using 1:5 \
-                 with lines linewidth 2 linecolor rgb shade(a) title attentions[a + 1]
-        unset key
+                 with linespoints linewidth 2 pointtype mark(a) pointsize 0.8 \
+                 pointinterval ceil((epochs_high + 1) / 8.0) linecolor rgb shade(a)
         unset ylabel
     }
 }

@@ -5,7 +5,11 @@ folder = ARG1; target = ARG2; type = ARG3
 load "plots/style.gp"
 load folder."/labels-labels.gp"
 
-eval set_size(320 * arms_count, 290 * label_panels_count + 45)
+width = 320 * arms_count; height = 290 * label_panels_count + 45
+legend_count = attentions_count; legend_text(i) = attentions[i]
+legend_mark(i) = mark(i - 1); legend_colour(i) = shade(i - 1)
+load "plots/legend.gp"
+eval set_size(width, height + foot)
 set output target
 data = folder."/labels.dat"
 
@@ -15,7 +19,6 @@ eval set_percent_ticks(labels_low, labels_high)
 set logscale x 10
 set xrange [labels_x_low / 1.5 : labels_x_high * 1.5]
 set xlabel "labelled images per class" offset 0,0.4
-set key bottom right Left reverse samplen 2 font ",9"
 apart(a) = 1 + 0.06 * (a - (attentions_count - 1) / 2.0)
 block(p, arm, a) = (p * arms_count + arm) * attentions_count + a
 
@@ -31,8 +34,7 @@ do for [p = 0:label_panels_count - 1] {
                  with vectors nohead linewidth 1.3 linecolor rgb shade(a), \
              for [a = 0:attentions_count - 1] data index block(p, arm, a) \
                  using ($1 * apart(a)):2 with linespoints linewidth 2 pointtype mark(a) \
-                 linecolor rgb shade(a) title attentions[a + 1]
-        unset key
+                 linecolor rgb shade(a)
         unset ylabel
     }
 }

@@ -1,13 +1,17 @@
 # What reduction.gp and placement.gp share: curves of attentions that differ in one option, and the
 # baseline as a dashed line with its deviation as a band. Reads data, headline, xtitle, numeric.
-eval set_size(340 * arms_count, 290 * panels_count + 45)
+width = 340 * arms_count; height = 290 * panels_count + 45
+legend_count = curves_count + 1
+legend_text(i) = i == 1 ? "without attention (dashed)" : curves[i - 1]
+legend_mark(i) = i == 1 ? 5 : mark(i - 1); legend_colour(i) = i == 1 ? "#BBBBBB" : shade(i - 1)
+load "plots/legend.gp"
+eval set_size(width, height + foot)
 set output target
 
 margin = 0.06 * (option_high - option_low) + 0.5
-set yrange [option_low > margin ? option_low - margin : 0 : option_high + 2.2 * margin]
+set yrange [option_low > margin ? option_low - margin : 0 : option_high + margin]
 eval set_percent_ticks(option_low, option_high)
 set xlabel xtitle offset 0,0.4
-set key top left Left reverse samplen 2 font ",9"
 if (numeric) {
     set logscale x 2
     set xrange [option_x_low / 1.4 : option_x_high * 1.4]
@@ -29,18 +33,16 @@ do for [p = 0:panels_count - 1] {
     do for [arm = 0:arms_count - 1] {
         if (p + arm == 0) { eval set_title } else { unset label }
         set title arms[arm + 1] offset 0,-0.5
-        plot data index block(p, arm, 0) using (baseline_from):2:(baseline_from):(baseline_to):($2 - $3):($2 + $3) \
+        plot data index block(p, arm, 0) \
+                 using (baseline_from):2:(baseline_from):(baseline_to):($2 - $3):($2 + $3) \
                  with boxxyerror linecolor rgb "#777777", \
              data index block(p, arm, 0) using (baseline_from):2:(baseline_to - baseline_from):(0) \
-                 with vectors nohead dashtype 2 linewidth 1.5 linecolor rgb "#444444" \
-                 title "without attention", \
+                 with vectors nohead dashtype 2 linewidth 1.5 linecolor rgb "#444444", \
              for [c = 1:curves_count] data index block(p, arm, c) \
                  using (apart($1, c - 1)):($2 - $3):(0):(2 * $3) \
                  with vectors nohead linewidth 1.3 linecolor rgb shade(c), \
              for [c = 1:curves_count] data index block(p, arm, c) using (apart($1, c - 1)):2 \
-                 with linespoints linewidth 2 pointtype mark(c) linecolor rgb shade(c) \
-                 title curves[c]
-        unset key
+                 with linespoints linewidth 2 pointtype mark(c) linecolor rgb shade(c)
         unset ylabel
     }
 }

@@ -5,6 +5,6 @@ load "plots/style.gp"
 load folder."/placement-labels.gp"
 data = folder."/placement.dat"
 headline = "Test accuracy by placement: mean ± standard deviation over seeds"
-xtitle = "attention after each"
+xtitle = "where attention sits"
 numeric = 0
 load "plots/option_panels.gp"

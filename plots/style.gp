@@ -6,7 +6,7 @@ load folder."/labels.gp"
 array colour[6] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 array point[6] = [7, 9, 5, 11, 13, 15]
 shade(i) = colour[1 + (i % 6)]
-mark(i) = point[1 + (i % 6)]
+mark(i) = point[1 + ((i + i / 6) % 6)] # after six series the colours come again with other marks
 
 # Offset of series i of n around a position, so that they stand side by side.
 beside(i, n, width) = n > 1 ? (i - (n - 1) / 2.0) * width / n : 0
@@ -18,12 +18,14 @@ open_output = 'set terminal '.(type eq "svg" \
 set_size(w, h) = sprintf(open_output, w, h)
 
 # The command that lays out panels of equal size, all lengths in pixels: room on the left of each
-# for its axis, below for its labels, above for its title; 45 at the top for the title of all.
+# for its axis, below for its labels, above for its title; 45 at the top for the title of all, and
+# `foot` at the bottom for a legend (legend.gp).
+foot = 0
 set_panels(columns, rows, w, h, left, below, above) = sprintf( \
     "set multiplot layout %d,%d margins %.4f,%.4f,%.4f,%.4f spacing %.4f,%.4f", rows, columns, \
     1.0 * left / (columns * w), 1 - 15.0 / (columns * w), \
-    1.0 * below / (rows * h + 45), 1 - (45.0 + above) / (rows * h + 45), \
-    (left + 15.0) / (columns * w), (below + 1.0 * above) / (rows * h + 45))
+    (1.0 * below + foot) / (rows * h + 45 + foot), 1 - (45.0 + above) / (rows * h + 45 + foot), \
+    (left + 15.0) / (columns * w), (below + 1.0 * above) / (rows * h + 45 + foot))
 set_title = 'set label 1 headline at screen 0.5, screen 1 offset 0,-1.2 center font ",13"'
 
 # Ticks of an axis of percent: never above 100, however far the axis goes. The step fits the range.

@@ -300,7 +300,8 @@ struct point {
     struct stats_summary accuracy;
 };
 
-/* Whether no other network of the same arm is as fast and better, or faster and as good. */
+/* Whether no other network of the same arm and data is as fast and better, or faster and as
+ * good. */
 static bool is_on_front(const struct point *points, int count, int i)
 {
     for (int k = 0; k < count; k++)
@@ -316,14 +317,14 @@ static int compare_points(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The networks of one arm that were timed, fastest first. */
+/* The networks of one arm on one of the data that were timed, fastest first. */
 static int find_points(const struct study_data *data, const struct latency_rows *latency, int arm,
-                       struct point *points)
+                       int on, struct point *points)
 {
     int count = 0;
-    for (int panel = 0; panel < plot_panels(data); panel++) {
-        struct grid_place place = plot_panel_place(data, panel);
-        place.arm = arm;
+    for (int network = 0; network < data->models.count * data->impls.count; network++) {
+        struct grid_place place = {.model = network / data->impls.count, .data = on, .arm = arm,
+                                   .impl = network % data->impls.count};
         for (place.attention = 0; place.attention < data->attention.count; place.attention++) {
             const json_t *row = latency_row_find(latency, data, &place);
             struct stats_summary s = plot_accuracy(data, place);
@@ -336,24 +337,38 @@ static int find_points(const struct study_data *data, const struct latency_rows 
     return count;
 }
 
-static void put_points(FILE *out, const struct study_data *data, int arm,
-                       const struct point *points, int count, struct plot_range range[2])
+static void put_points(FILE *out, const struct study_data *data, const struct point *points,
+                       int count, struct plot_range range[2])
 {
     for (int i = 0; i < count; i++) {
         const struct point *p = &points[i];
-        char title[3 * STUDY_TEXT_MAX];
-        study_place_title(data, &p->place, title, sizeof title);
-        fprintf(out, "%d %d %d", arm, p->place.attention, is_on_front(points, count, i));
+        fprintf(out, "%d %d %d", p->place.arm, p->place.attention, is_on_front(points, count, i));
         plots_put(out, p->ms);
         plots_put(out, p->accuracy.mean);
         plots_put(out, p->accuracy.n > 1 ? p->accuracy.sd : 0);
-        fputs(" \"", out);
-        for (const char *c = title; *c; c++)
-            fputc(*c == '"' || *c == '\\' || *c == '`' || (unsigned char)*c < ' ' ? '?' : *c, out);
-        fputs("\"\n", out);
+        fprintf(out, " %d\n", p->place.model * data->impls.count + p->place.impl);
         plot_extend(&range[0], p->ms);
         extend_spread(&range[1], &p->accuracy);
     }
+    /* gnuplot finds blocks by their number */
+    fputs(count ? "\n\n" : "-1 -1 0 NaN NaN NaN 0\n\n\n", out);
+}
+
+/* Names of the networks, the implementation with them where there are several, and of the data. */
+static void put_pareto_names(FILE *labels, const struct study_data *data)
+{
+    const char *texts[STUDY_SEEDS_MAX];
+    int networks = data->models.count * data->impls.count;
+    fprintf(labels, "networks_count = %d\narray networks[%d]\n", networks, networks);
+    for (int i = 0; i < networks; i++) {
+        struct grid_place place = {.model = i / data->impls.count, .data = -1,
+                                   .impl = i % data->impls.count};
+        char text[3 * STUDY_TEXT_MAX];
+        study_place_title(data, &place, text, sizeof text);
+        fprintf(labels, "networks[%d] = ", i + 1);
+        plots_put_quoted(labels, text);
+    }
+    plots_put_array(labels, "targets", texts, plot_list_axis(&data->data, texts));
 }
 
 bool plot_pareto(const struct plot_files *files, const struct study_data *data,
@@ -366,15 +381,16 @@ bool plot_pareto(const struct plot_files *files, const struct study_data *data,
     (void)all;
     if (!points)
         return false;
-    fputs("# a block an arm: arm attention on_front ms mean_percent sd_percent network\n",
-          files->out);
-    for (int arm = 0; arm < data->arms.count; arm++) {
-        int count = find_points(data, latency, arm, points);
-        put_points(files->out, data, arm, points, count, range);
-        fputs(count ? "\n\n" : "-1 -1 0 NaN NaN NaN \"\"\n\n\n", files->out);
-        shown = count > shown ? count : shown;
-    }
+    fputs("# a block for each target and arm: arm attention on_front ms mean_percent sd_percent"
+          " network\n", files->out);
+    for (int on = 0; on < data->data.count; on++)
+        for (int arm = 0; arm < data->arms.count; arm++) {
+            int count = find_points(data, latency, arm, on, points);
+            put_points(files->out, data, points, count, range);
+            shown = count > shown ? count : shown;
+        }
     free(points);
+    put_pareto_names(files->labels, data);
     plot_put_range(files->labels, "pareto_x", &range[0]);
     plot_put_range(files->labels, "pareto", &range[1]);
     return shown > 1;
