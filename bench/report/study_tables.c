@@ -124,17 +124,30 @@ static void put_verdict(struct table *table, const struct study_data *data,
     }
 }
 
-/* Whether a cell's attention was put into a source that had been trained with another, or none. */
-static bool is_inserted(const struct study_data *data, struct grid_place place)
+/* The row of the cell's source; NULL when it starts from none of this study. */
+static const struct store_row *source_of(const struct study_data *data, const struct store_row *row)
 {
-    int cell = study_data_find(data, &place);
-    if (cell < 0 || !*data->rows.rows[cell].cell.source)
+    for (int i = 0; i < data->rows.count && *row->cell.source; i++)
+        if (strcmp(data->rows.rows[i].cell.key, row->cell.source) == 0)
+            return &data->rows.rows[i];
+    return NULL;
+}
+
+/* Whether the attention of a comparison was put into a source that had been trained with another,
+ * or none; where a weights file takes the source's place, whether more of the network is not in it
+ * than of the one compared with. */
+static bool is_inserted(const struct study_data *data, const struct comparison *c)
+{
+    int cell = study_data_find(data, &c->place);
+    const struct train_result *with = study_data_result(data, &c->place);
+    const struct train_result *without = study_data_result(data, &c->base);
+    if (cell < 0)
         return false;
-    for (int i = 0; i < data->rows.count; i++)
-        if (strcmp(data->rows.rows[i].cell.key, data->rows.rows[cell].cell.source) == 0)
-            return strcmp(data->rows.rows[i].cell.settings.attention,
-                          data->rows.rows[cell].cell.settings.attention) != 0;
-    return false;
+    const struct store_row *row = &data->rows.rows[cell], *source = source_of(data, row);
+    if (source)
+        return strcmp(source->cell.settings.attention, row->cell.settings.attention) != 0;
+    return data->claims.compare == AXIS_ATTENTION && with && without &&
+           strcmp(row->cell.settings.init, "random") != 0 && with->missing > without->missing;
 }
 
 /* How many comparisons each family holds. */
@@ -163,7 +176,7 @@ static void comparison_notes(struct table *table, const struct study_data *data,
 {
     int most = 0, inserted = 0;
     for (int i = 0; i < all->count; i++)
-        inserted += is_inserted(data, all->items[i].place);
+        inserted += is_inserted(data, &all->items[i]);
     if (inserted > 0)
         table_note(table, "In %d of these rows attention was inserted into a source that had been "
                    "trained with another, or none: the column inserted of CSV and JSON.", inserted);
@@ -233,7 +246,7 @@ enum status study_table_comparison(const struct study_tables_input *input, struc
         const struct comparison *c = &all->items[i];
         table_row(table);
         study_put_compared(table, data, c);
-        table_bool(table, "inserted", is_inserted(data, c->place));
+        table_bool(table, "inserted", is_inserted(data, c));
         put_sides(table, c);
         put_difference(table, &c->outcome[OUTCOME_TEST]);
         put_verdict(table, data, c);

@@ -200,9 +200,9 @@ enum status study_table_networks(const struct study_tables_input *input, struct 
     }
     table_note(table, "MACs of one image: convolutions and linear layers, attention included. "
                "attention: whether its parameters train or are fixed in this arm. fresh: tensors "
-               "that the weights file lacks (a new head, inserted attention). before: test "
-               "accuracy before the first update, where the head was kept. Training time is the "
-               "mean over seeds, with other cells running beside.");
+               "that the weights file lacks (inserted attention; a new head is fresh besides, and "
+               "not counted). before: test accuracy before the first update, where the head was "
+               "kept. Training time is the mean over seeds, with other cells running beside.");
     return OK;
 }
 
