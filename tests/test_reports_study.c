@@ -124,8 +124,8 @@ static void check_R26_row(const json_t *row)
 }
 
 /* Attention made a network worse, and nobody could say in which arm, by how much against the
- * spread, or what had trained. The report has paired differences with an interval, what trains per arm, and
- * no winner where the interval holds none. */
+ * spread, or what had trained. The report has paired differences with an interval, what trains per
+ * arm, and no winner where the interval holds none. */
 static void test_R26_differences_and_what_trains(void **state)
 {
     struct bed *bed = *state;
