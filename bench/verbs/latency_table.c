@@ -131,7 +131,7 @@ static void add_subject(struct table *table, const struct latency_entry *entry)
     table_bool(table, "fused", !shape->compose);
     table_text(table, "dtype", dtype_name(shape->dtype));
     char algorithm[ALGORITHM_NAME];
-    algorithms_name(shape->algorithms, algorithm);
+    algorithms_name(shape->dtype == DTYPE_F32 ? shape->algorithms : NULL, algorithm);
     table_text(table, "algorithm", algorithm);
     table_number(table, "batch", shape->batch);
     table_printf(table, "input", "%dx%d", network->spec.input_h, network->spec.input_w);

@@ -6,7 +6,7 @@ static dnnl_status_t append_sum(dnnl_post_ops_t ops)
 #if DNNL_VERSION_MAJOR < 3
     return dnnl_post_ops_append_sum(ops, 1);
 #else
-    return dnnl_post_ops_append_sum(ops, 1, 0, dnnl_f32);
+    return dnnl_post_ops_append_sum(ops, 1, 0, dnnl_data_type_undef); /* that of the result */
 #endif
 }
 
