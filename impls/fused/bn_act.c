@@ -37,6 +37,12 @@ static bool has_shortcut(const struct op_desc *d)
     return d->kind == OP_BN_SUM_ACT;
 }
 
+/* Whether backward makes the relu's mask from x instead of reading y. */
+static bool gates_by_x(const struct op_desc *d)
+{
+    return uses_batch(d) && d->kind == OP_BN_ACT;
+}
+
 static bool wants_src(const struct op_desc *d, int i)
 {
     return d->want_diff_src >> i & 1;
@@ -64,14 +70,30 @@ static size_t column_floats(const struct bn_layout *l)
     return memory_round(l->columns * sizeof(float)) / sizeof(float);
 }
 
-static struct bn_kept kept_in(const struct bn_layout *l, void *save)
+/* Vectors that forward keeps, and those of factors. */
+static size_t kept_vectors(const struct op_desc *d)
+{
+    return gates_by_x(d) ? 5 : 3;
+}
+
+static size_t factor_vectors(const struct op_desc *d)
+{
+    return gates_by_x(d) ? 6 : 4;
+}
+
+static struct bn_kept kept_in(const struct bn_layout *l, const struct op_desc *d, void *save)
 {
     float *at = save;
     size_t step = channel_floats(l);
-    return (struct bn_kept){at, at + step, at + 2 * step};
+    struct bn_kept kept = {.mean = at, .rest = at + step, .inverse = at + 2 * step};
+    if (gates_by_x(d)) {
+        kept.scale = at + 3 * step;
+        kept.shift = at + 4 * step;
+    }
+    return kept;
 }
 
-/* Scratch: four vectors of factors, then partial sums. */
+/* Scratch: vectors of factors, with those of the gate at their end, then partial sums. */
 static struct bn_factors factors_in(const struct bn_layout *l, void *scratch)
 {
     float *at = scratch;
@@ -79,9 +101,9 @@ static struct bn_factors factors_in(const struct bn_layout *l, void *scratch)
     return (struct bn_factors){at, at + step, at + 2 * step, at + 3 * step};
 }
 
-static double *sums_in(const struct bn_layout *l, void *scratch)
+static double *sums_in(const struct bn_layout *l, const struct op_desc *d, void *scratch)
 {
-    return (double *)((float *)scratch + 4 * column_floats(l));
+    return (double *)((float *)scratch + factor_vectors(d) * column_floats(l));
 }
 
 static enum status allocate(struct bn_act *bn)
@@ -144,8 +166,8 @@ static enum status plan_bn(struct impl_ctx *ctx, struct op_plan *plan)
     const struct bn_layout *l = &bn->layout;
     bool sums = uses_batch(d) || needs_sums(d);
     plan->priv = bn;
-    plan->save_bytes = uses_batch(d) ? 3 * channel_floats(l) * sizeof(float) : 0;
-    plan->scratch_bytes = sums ? 4 * column_floats(l) * sizeof(float) +
+    plan->save_bytes = uses_batch(d) ? kept_vectors(d) * channel_floats(l) * sizeof(float) : 0;
+    plan->scratch_bytes = sums ? factor_vectors(d) * column_floats(l) * sizeof(float) +
                                      bn_layout_sums(l) * sizeof(double)
                                : 0;
     describe(plan, isa);
@@ -193,7 +215,7 @@ static void use_fixed(struct call *call)
     if (param_versions_changed(&bn->seen, call->args->param, PARAMS))
         bn_channels_fixed(&bn->layout, call->desc, call->args->param, bn->fixed_inverse,
                           bn->fixed);
-    call->kept = (struct bn_kept){NULL, NULL, bn->fixed_inverse};
+    call->kept = (struct bn_kept){.inverse = bn->fixed_inverse};
     use_factors(call, bn->fixed);
 }
 
@@ -205,9 +227,9 @@ static struct call call_of(const struct op_plan *plan, const struct op_args *arg
     call.whole.x = map_of(&call, &args->src[0]);
     call.whole.floor = plan->desc.kind == OP_BATCHNORM ? -INFINITY : 0.0f;
     if (plan->scratch_bytes)
-        call.sums = sums_in(l, args->scratch);
+        call.sums = sums_in(l, call.desc, args->scratch);
     if (batch) {
-        call.kept = kept_in(l, args->save);
+        call.kept = kept_in(l, call.desc, args->save);
         use_factors(&call, factors_in(l, args->scratch));
     } else {
         use_fixed(&call);
@@ -254,6 +276,17 @@ static enum status forward(const struct op_plan *plan, const struct op_args *arg
     return OK;
 }
 
+/* The factors of forward as columns, behind the others. */
+static void set_gate(struct call *call)
+{
+    const struct bn_layout *l = &call->bn->layout;
+    float *scale = call->factors.slope + column_floats(l), *shift = scale + column_floats(l);
+    bn_channels_spread(l, call->kept.scale, scale);
+    bn_channels_spread(l, call->kept.shift, shift);
+    call->whole.gate_scale = scale;
+    call->whole.gate_shift = shift;
+}
+
 /* The pass of the sums already writes the gradient of the shortcut where that one overwrites. */
 static void set_backward(struct call *call)
 {
@@ -274,6 +307,8 @@ static void set_backward(struct call *call)
     w->stream = !(args->add_diff_src & 1) && bn_layout_streams(&call->bn->layout, &w->dx);
     if (uses_batch(d))
         bn_channels_spread(&call->bn->layout, call->kept.mean, call->factors.mean);
+    if (gates_by_x(d))
+        set_gate(call);
 }
 
 /* The part of the last pass: what the pass of the sums has masked is not masked again, and with

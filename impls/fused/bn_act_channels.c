@@ -100,6 +100,10 @@ static void batch_channel(const struct bn_layout *l, const struct op_desc *d,
     kept.rest[c] = (float)(mean - (double)kept.mean[c]);
     kept.inverse[c] = (float)inverse;
     set_forward(l, param, c, mean, inverse, factors);
+    if (kept.scale) {
+        kept.scale[c] = factors.scale[c];
+        kept.shift[c] = factors.shift[c];
+    }
     move_running(d, param, c, mean, variance, pixels);
 }
 

@@ -15,6 +15,7 @@ struct bn_factors {
  * floats, so that x - mean is exact where the mean is much larger than the deviation. */
 struct bn_kept {
     float *mean, *rest, *inverse; /* inverse = 1 / sqrt(variance + eps) */
+    float *scale, *shift;         /* forward's factors; NULL: not kept */
 };
 
 /* Batch statistics from the sums of bn_loops.statistics: fills `kept` and mean, scale and shift of

@@ -139,6 +139,8 @@ static struct bn_part part_at(const struct bn_layout *l, const struct bn_part *w
         .scale = vector_at(whole->scale, column),
         .shift = vector_at(whole->shift, column),
         .slope = vector_at(whole->slope, column),
+        .gate_scale = vector_at(whole->gate_scale, column),
+        .gate_shift = vector_at(whole->gate_shift, column),
         .origin = vector_at(whole->origin, column),
         .floor = whole->floor,
         .stream = whole->stream,

@@ -143,6 +143,20 @@ static void add_gradient_row(const struct bn_part *p, size_t row, float *sum, fl
     }
 }
 
+/* The same with y made anew from x. */
+static void add_gated_row(const struct bn_part *p, size_t row, float *sum, float *dot)
+{
+    const float *x = row_of(&p->x, row), *dy = row_of(&p->dy, row), *mean = p->mean;
+    const float *scale = p->gate_scale, *shift = p->gate_shift, floor = p->floor;
+#pragma omp simd
+    for (size_t i = 0; i < p->columns; i++) {
+        float away = x[i] - mean[i];
+        float g = away * scale[i] + shift[i] <= floor ? 0.0f : dy[i];
+        sum[i] += g;
+        dot[i] += g * away;
+    }
+}
+
 static void mask_row(const float *y, const float *dy, const float *old, float floor,
                      size_t columns, float *to)
 {
@@ -157,7 +171,10 @@ static void sums_run(const struct bn_part *p, size_t first, size_t rows)
     memset(sum, 0, p->columns * sizeof *sum);
     memset(dot, 0, p->columns * sizeof *dot);
     for (size_t r = first; r < first + rows; r++) {
-        add_gradient_row(p, r, sum, dot);
+        if (p->gate_scale)
+            add_gated_row(p, r, sum, dot);
+        else
+            add_gradient_row(p, r, sum, dot);
         if (p->masked.data)
             mask_row(row_of(&p->y, r), row_of(&p->dy, r), row_of(&p->old_dshortcut, r), p->floor,
                      p->columns, row_of(&p->masked, r));
@@ -188,14 +205,30 @@ static void backward_row(const struct bn_part *p, size_t row, float *dx)
     }
 }
 
+static void backward_gated_row(const struct bn_part *p, size_t row, float *dx)
+{
+    const float *mean = p->mean, *scale = p->scale, *shift = p->shift, *slope = p->slope;
+    const float *gate_scale = p->gate_scale, *gate_shift = p->gate_shift, floor = p->floor;
+    const float *x = row_of(&p->x, row), *dy = row_of(&p->dy, row), *old = row_of(&p->old_dx, row);
+#pragma omp simd
+    for (size_t i = 0; i < p->columns; i++) {
+        float away = x[i] - mean[i];
+        float g = away * gate_scale[i] + gate_shift[i] <= floor ? 0.0f : dy[i];
+        dx[i] = ((scale[i] * g - slope[i] * away) + shift[i]) + old[i];
+    }
+}
+
 /* Row by row, because dshortcut may be dx (x + bn(x)): then it is added to what was just written,
  * and what was just read is still in the first-level cache. */
 static void backward(const struct bn_part *p)
 {
     float row[BN_COLUMNS];
     for (size_t r = 0; r < p->rows; r++) {
-        if (p->dx.data)
-            backward_row(p, r, p->stream ? row : row_of(&p->dx, r));
+        float *dx = p->stream ? row : row_of(&p->dx, r);
+        if (p->dx.data && p->gate_scale)
+            backward_gated_row(p, r, dx);
+        else if (p->dx.data)
+            backward_row(p, r, dx);
         if (p->dx.data && p->stream)
             stream_row(row, p->columns, row_of(&p->dx, r));
         if (p->dshortcut.data)

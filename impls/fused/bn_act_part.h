@@ -28,6 +28,8 @@ struct bn_part {
     struct bn_map masked; /* sums() stores old_dshortcut + g here; data NULL: it does not */
     /* One value a column. */
     const float *mean, *scale, *shift, *slope;
+    const float *gate_scale, *gate_shift; /* of forward, for backward: y is then not read, but the
+                                             sign of (x - mean) * scale + shift; NULL: y is */
     const float *origin; /* the map's first row: statistics are taken relative to it */
     double *sum[2];      /* added to */
     float floor;         /* 0 with a relu, else -infinity */
@@ -35,7 +37,8 @@ struct bn_part {
                             too large to be found there again */
 };
 
-/* g is the gradient that passes the relu: dy where y > floor, else 0. */
+/* g is the gradient that passes the relu: dy where y > floor, else 0. Without a shortcut y follows
+ * from x by forward's own operations, to the bit: one map less to read. */
 struct bn_loops {
     /* sum[0] += sum of (x - origin), sum[1] += sum of its squares. */
     void (*statistics)(const struct bn_part *part);
