@@ -32,8 +32,10 @@ def all_rows():
     for threads in (1, 2):
         for model, attention, batch, size in TRAINING:
             rows.append(training_row(model, attention, batch, size, threads))
-        sides = [side(OURS, "ours", "resnet20", "none"), side(TORCH, "torch", "resnet20", "none")]
-        rows.append(row("epoch:resnet20@32", 128, threads, sides, [(OURS, TORCH)], True, 32, 10))
+        names = (OURS, AUTO, TORCH)
+        rows.append(row("epoch:resnet20@32", 128, threads,
+                        [named_side(name, "resnet20", "none", name) for name in names],
+                        [(name, TORCH) for name in names[:-1]], True, 32, 10))
     return rows
 
 

@@ -5,6 +5,7 @@
  * On standard output, one line of JSON each: first what is ready to run, then for every line "N" of
  * the input the milliseconds of N calls. */
 #include "bench/measure/clock.h"
+#include "bench/measure/decide.h"
 #include "bench/net/npy.h"
 #include "bench/net/optimizer.h"
 #include "bench/transfer/arm.h"
@@ -277,7 +278,8 @@ static void on_step(void *data, int step, double loss, double accuracy)
 
 static enum status run_epochs(const struct options *o)
 {
-    struct epochs epochs = {.io = {.on_step = on_step, .on_step_data = &epochs}};
+    struct epochs epochs = {.io = {.on_step = on_step, .on_step_data = &epochs,
+                                   .decide = decide_algorithm}};
     struct train_settings s;
     struct train_result *result = calloc(1, sizeof *result);
     if (!result)
@@ -291,6 +293,7 @@ static enum status run_epochs(const struct options *o)
     snprintf(s.attention, sizeof s.attention, "%s", o->weights.attention);
     snprintf(s.data, sizeof s.data, "%s", o->data);
     snprintf(s.impl, sizeof s.impl, "%s", o->impl);
+    snprintf(s.algorithm, sizeof s.algorithm, "%s", o->algorithm);
     s.threads = o->threads;
     s.batch = o->batch;
     s.epochs = TRAIN_CURVE_MAX;
