@@ -174,10 +174,11 @@ static json_t *warm_up(struct turns *turns)
 {
     struct sample_series series = {0};
     enum status status = sample_warm(turns->target, &turns->question->sample, &series);
+    const bool steady = series.steady;
     turns->repeats = series.repeats;
     sample_free(&series);
     return status == OK ? json_pack("{s:s, s:i, s:b}", "state", "ok", "repeats", turns->repeats,
-                                    "steady", series.steady)
+                                    "steady", steady)
                         : without_time("failed");
 }
 
