@@ -112,6 +112,10 @@ bench: ensure-deps ## run the default study, or STUDY=file; tables in results/, 
 	$(Q)$(MAKE) --no-print-directory all REQUIRE=all
 	$(Q)sh bench/bench.sh $(PROGRAM) $(STUDY)
 
+reference: ensure-deps ## run STUDY=file and keep its report, export and pictures in results/reference/
+	$(Q)$(MAKE) --no-print-directory all REQUIRE=all
+	$(Q)sh bench/reference.sh $(PROGRAM) $(STUDY)
+
 bench-smoke: ensure-deps ## the same path through everything in about a minute
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)sh bench/bench.sh $(PROGRAM) bench/studies/smoke.yaml
@@ -178,7 +182,7 @@ help: ## list the targets
 	$(Q)sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 16
 
 FORCE:
-.PHONY: all deps ensure-deps check-packages bench bench-smoke test run-tests test-slow run-slow \
+.PHONY: all deps ensure-deps check-packages bench reference bench-smoke test run-tests test-slow run-slow \
         test-san test-valgrind run-valgrind regress regress-update peers plots install clean help FORCE
 .SECONDARY:
 -include $(LIBOBJ:.o=.d) $(B)/bench/main.d $(B)/bench/peers/turns.d $(wildcard $(B)/tests/*.d)
