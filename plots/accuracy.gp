@@ -8,7 +8,7 @@ each = attentions_count > 4 ? 32 * attentions_count : 130 # pixels of an arm
 panel_width = 160 + each * arms_count
 columns = panels_count < 2 || panel_width > 900 ? 1 : 2
 rows = (panels_count + columns - 1) / columns
-width = panel_width * columns; height = 400 * rows + 45
+width = panel_width * columns; height = 400 * rows + head
 legend_count = attentions_count; legend_text(i) = attentions[i]
 legend_mark(i) = mark(i - 1); legend_colour(i) = shade(i - 1)
 load "plots/legend.gp"
@@ -24,7 +24,9 @@ set yrange [accuracy_low > margin ? accuracy_low - margin : 0 : accuracy_high + 
 eval set_percent_ticks(accuracy_low, accuracy_high)
 set xrange [-0.5 : arms_count - 0.5]
 set xtics () scale 0
-do for [i = 1:arms_count] { set xtics add (arms[i] i - 1) }
+two_lines(text) = strstrt(text, ", ") > 0 \
+    ? text[1:strstrt(text, ", ")]."\n".text[strstrt(text, ", ") + 2:*] : text
+do for [i = 1:arms_count] { set xtics add (two_lines(arms[i]) i - 1) }
 set ylabel "test accuracy (%)"
 
 # Points of a seed to the left of the mean and its spread.
@@ -35,7 +37,7 @@ xs(arm, attention, seed) = x(arm, attention) - 0.05 * unit + beside(seed, seeds_
 headline = "Test accuracy after transfer: each seed, mean ± standard deviation"
 eval set_panels(columns, rows, panel_width, 400, 65, 40, 35)
 do for [p = 1:panels_count] {
-    if (p == 1) { eval set_title } else { unset label }
+    if (p == 1) { eval set_titles } else { unset label }
     set title panels[p] offset 0,-0.4
     plot for [a = 0:attentions_count - 1] points \
              using ($1 == p - 1 && $3 == a ? xs($2, a, $4) : NaN):5 \

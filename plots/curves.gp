@@ -1,11 +1,11 @@
 # Learning curves: accuracy on the training images as trained on (dashed) and on the validation
-# images (solid, with the spread from the worst to the best seed); a column an arm, a row a
+# images (solid, with the spread from the worst to the best seed); a cell an arm, rows for each
 # network.
 #   gnuplot -c plots/curves.gp FOLDER OUTPUT png|svg
 folder = ARG1; target = ARG2; type = ARG3
 load "plots/style.gp"
 
-width = 320 * arms_count; height = 290 * panels_count + 45
+width = 320 * arm_columns; height = 290 * arm_rows * panels_count + head
 legend_count = attentions_count; legend_text(i) = attentions[i]
 legend_mark(i) = mark(i - 1); legend_colour(i) = shade(i - 1)
 load "plots/legend.gp"
@@ -23,11 +23,11 @@ set style fill transparent solid 0.18 noborder
 block(p, arm, a) = (p * arms_count + arm) * attentions_count + a
 
 headline = "Learning curves, mean over seeds. Solid: validation, with its range. Dashed: training."
-eval set_panels(arms_count, panels_count, 320, 290, 85, 45, 30)
+eval set_panels(arm_columns, arm_rows * panels_count, 320, 290, 85, 45, 30)
 do for [p = 0:panels_count - 1] {
-    set ylabel panels[p + 1]."\naccuracy (%)" font ",9"
     do for [arm = 0:arms_count - 1] {
-        if (p + arm == 0) { eval set_title } else { unset label }
+        if (p + arm == 0) { eval set_titles } else { unset label }
+        if (arm % arm_columns == 0) { set ylabel panels[p + 1]."\naccuracy (%)" font ",9" }
         set title arms[arm + 1] offset 0,-0.5
         plot for [a = 0:attentions_count - 1] curves index block(p, arm, a) using 1:6:7 \
                  with filledcurves linecolor rgb shade(a), \
@@ -38,5 +38,6 @@ do for [p = 0:panels_count - 1] {
                  pointinterval ceil((epochs_high + 1) / 8.0) linecolor rgb shade(a)
         unset ylabel
     }
+    do for [cell = arms_count:arm_rows * arm_columns - 1] { set multiplot next }
 }
 unset multiplot

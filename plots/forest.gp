@@ -6,15 +6,15 @@ load "plots/style.gp"
 load folder."/forest-labels.gp"
 
 left = 45 + 7.8 * forest_width
-width = left + 560
-height = 115 + 24 * forest_count
+width = left + 620
+height = 133 + 24 * forest_count
 eval set_size(width, height)
 set output target
 data = folder."/forest.dat"
 
 set lmargin at screen left / width
 set rmargin at screen 1 - 20.0 / width
-set tmargin at screen 1 - 62.0 / height
+set tmargin at screen 1 - 80.0 / height
 set bmargin at screen 52.0 / height
 room = 0.05 * (forest_high - forest_low) + 0.2
 set xrange [(forest_low < 0 ? forest_low : 0) - room : (forest_high > 0 ? forest_high : 0) + room]
@@ -26,8 +26,9 @@ unset grid
 set grid xtics back linetype 1 linecolor rgb "#DDDDDD" linewidth 1
 set arrow 1 from 0, graph 0 to 0, graph 1 nohead front linewidth 1.2 linecolor rgb "#444444"
 set label 1 forest_title at screen 0.5, screen 1 offset 0,-1.2 center font ",13"
-set label 2 "circle: mean, filled when better or worse; line: 95 % interval; dots: seeds; grey: could not have been shown" \
-    at screen 0.5, screen 1 offset 0,-2.7 center font ",9" textcolor rgb "#444444"
+set label 2 setting at screen 0.5, screen 1 offset 0,-2.7 center font ",9" textcolor rgb "#444444"
+set label 3 "circle: mean, filled when better or worse; line: 95 % interval; dots: seeds; grey: could not have been shown" \
+    at screen 0.5, screen 1 offset 0,-4.2 center font ",9" textcolor rgb "#444444"
 set style fill solid 1 noborder
 
 plot data index 0 using (0):1:(-$6):6:($1 - 0.38):($1 + 0.38) with boxxyerror \

@@ -9,7 +9,7 @@ rows = growth_axes_count
 key_height = 17 * growth_series_count
 width = 560
 height = 330 + key_height
-eval set_size(2 * width, height * rows + 45)
+eval set_size(2 * width, height * rows + head)
 set output target
 
 headline = growth_title

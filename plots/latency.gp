@@ -8,7 +8,7 @@ columns = latency_models_count < 2 ? 1 : 2
 rows = (latency_models_count + columns - 1) / columns
 width = 140 + 75 * latency_impls_count * latency_attentions_count
 width = width < 460 ? 460 : width
-eval set_size(width * columns, 380 * rows + 45)
+eval set_size(width * columns, 380 * rows + head)
 set output target
 data = folder."/latency.dat"
 

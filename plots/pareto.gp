@@ -1,13 +1,13 @@
 # Test accuracy against the latency of one image, on a logarithmic axis: a number a network, a mark
 # an attention, mean and one standard deviation, and as a grey line the front that no other network
-# beats. A column an arm, a row a target.
+# beats. A cell an arm, rows for each target.
 #   gnuplot -c plots/pareto.gp FOLDER OUTPUT png|svg
 folder = ARG1; target = ARG2; type = ARG3
 load "plots/style.gp"
 load folder."/pareto-labels.gp"
 
 # The legend has the attentions, then the networks with their numbers.
-width = 380 * arms_count; height = 320 * targets_count + 45
+width = 380 * arm_columns; height = 320 * arm_rows * targets_count + head
 width = width < 560 ? 560 : width
 legend_count = attentions_count + networks_count
 legend_text(i) = i <= attentions_count ? attentions[i] \
@@ -29,11 +29,11 @@ set xlabel "median latency (ms, logarithmic)" offset 0,0.4
 set datafile missing NaN
 
 headline = "Test accuracy against latency; the line joins what nothing beats"
-eval set_panels(arms_count, targets_count, width / arms_count, 320, 85, 50, 30)
+eval set_panels(arm_columns, arm_rows * targets_count, width / arm_columns, 320, 85, 50, 30)
 do for [t = 0:targets_count - 1] {
-    set ylabel (targets_count > 1 ? targets[t + 1]."\n" : "")."test accuracy (%)" font ",9"
     do for [arm = 0:arms_count - 1] {
-        if (t + arm == 0) { eval set_title } else { unset label }
+        if (t + arm == 0) { eval set_titles } else { unset label }
+        if (arm % arm_columns == 0) { set ylabel (targets_count > 1 ? targets[t + 1]."\n" : "")."test accuracy (%)" font ",9" }
         set title arms[arm + 1] offset 0,-0.5
         block = t * arms_count + arm
         plot data index block using ($3 == 1 ? $4 : NaN):5 with steps linewidth 2 \
@@ -46,5 +46,6 @@ do for [t = 0:targets_count - 1] {
                  font ",9" textcolor rgb "#222222"
         unset ylabel
     }
+    do for [cell = arms_count:arm_rows * arm_columns - 1] { set multiplot next }
 }
 unset multiplot

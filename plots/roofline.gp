@@ -10,7 +10,7 @@ columns = roofline_panels_count < 2 ? 1 : 2
 rows = (roofline_panels_count + columns - 1) / columns
 width = 640
 height = 470
-eval set_size(width * columns, height * rows + 45)
+eval set_size(width * columns, height * rows + head)
 set output target
 
 set logscale xy 10

@@ -18,15 +18,24 @@ open_output = 'set terminal '.(type eq "svg" \
 set_size(w, h) = sprintf(open_output, w, h)
 
 # The command that lays out panels of equal size, all lengths in pixels: room on the left of each
-# for its axis, below for its labels, above for its title; 45 at the top for the title of all, and
+# for its axis, below for its labels, above for its title; `head` at the top for the title of all, and
 # `foot` at the bottom for a legend (legend.gp).
-foot = 0
+foot = 0; head = 58
 set_panels(columns, rows, w, h, left, below, above) = sprintf( \
     "set multiplot layout %d,%d margins %.4f,%.4f,%.4f,%.4f spacing %.4f,%.4f", rows, columns, \
     1.0 * left / (columns * w), 1 - 15.0 / (columns * w), \
-    (1.0 * below + foot) / (rows * h + 45 + foot), 1 - (45.0 + above) / (rows * h + 45 + foot), \
-    (left + 15.0) / (columns * w), (below + 1.0 * above) / (rows * h + 45 + foot))
+    (1.0 * below + foot) / (rows * h + head + foot), 1 - (1.0 * head + above) / (rows * h + head + foot), \
+    (left + 15.0) / (columns * w), (below + 1.0 * above) / (rows * h + head + foot))
 set_title = 'set label 1 headline at screen 0.5, screen 1 offset 0,-1.2 center font ",13"'
+
+# The same with a second line: what all panels have in common (`setting` of labels.gp).
+set_titles = set_title.'; set label 2 setting at screen 0.5, screen 1 offset 0,-2.7 center font ",9" textcolor rgb "#444444"'
+
+# Arms as a grid of cells, at most six beside each other, in as many rows as they need.
+if (exists("arms_count")) {
+    arm_rows = ceil(arms_count / 6.0)
+    arm_columns = ceil(1.0 * arms_count / (arm_rows > 0 ? arm_rows : 1))
+}
 
 # Ticks of an axis of percent: never above 100, however far the axis goes. The step fits the range.
 percent_step(range) = range > 60 ? 20 : range > 25 ? 10 : range > 12 ? 5 : range > 5 ? 2 : 1

@@ -29,6 +29,60 @@ struct grid_place plot_panel_place(const struct study_data *data, int panel)
     return place;
 }
 
+/* Whether "a:b:c" has the part `part` of `length` characters. */
+static bool has_part(const char *text, const char *part, size_t length)
+{
+    for (;; text++) {
+        size_t here = strcspn(text, ":");
+        if (here == length && strncmp(text, part, length) == 0)
+            return true;
+        text += here;
+        if (!*text)
+            return false;
+    }
+}
+
+/* Appends the parts of the entry `index` that all entries of the axis have, or that not all have. */
+static void put_parts(const struct data_axis *axis, int index, bool shared, char *text, size_t size)
+{
+    for (const char *part = axis->text[index];; part++) {
+        size_t length = strcspn(part, ":"), used = strlen(text);
+        bool all = true;
+        for (int i = 0; i < axis->count; i++)
+            all = all && has_part(axis->text[i], part, length);
+        if (all == shared)
+            snprintf(text + used, size - used, "%s%.*s", used ? ":" : "", (int)length, part);
+        part += length;
+        if (!*part)
+            return;
+    }
+}
+
+void plot_place_title(const struct study_data *data, const struct grid_place *place, char *text,
+                      size_t size)
+{
+    const char *model = data->models.count > 1 ? data->models.text[place->model] : "";
+    const char *impl = data->impls.count > 1 ? data->impls.text[place->impl] : "";
+    char on[STUDY_TEXT_MAX] = "";
+    if (data->data.count > 1 && place->data >= 0)
+        put_parts(&data->data, place->data, false, on, sizeof on);
+    if (!*model && !*on)
+        model = data->models.text[place->model];
+    snprintf(text, size, "%s%s%s%s%s%s", model, *model && *on ? " on " : "", on,
+             *impl ? " (" : "", impl, *impl ? ")" : "");
+}
+
+void plot_put_setting(FILE *out, const struct study_data *data)
+{
+    const char *model = data->models.count == 1 ? data->models.text[0] : "";
+    char on[STUDY_TEXT_MAX] = "", text[2 * STUDY_TEXT_MAX];
+    if (data->data.count > 0)
+        put_parts(&data->data, 0, true, on, sizeof on);
+    snprintf(text, sizeof text, "%s%s%s", model, *on ? " on " : "", on);
+    fputs("setting = ", out);
+    plots_put_quoted(out, text);
+}
+
 void plot_put_attentions(FILE *out, const char *name, const char *const *texts, int count)
 {
     char titles[STUDY_SEEDS_MAX][64];
@@ -54,7 +108,7 @@ void plot_put_panels(FILE *out, const struct study_data *data)
     for (int panel = 0; panel < plot_panels(data); panel++) {
         char text[3 * STUDY_TEXT_MAX];
         struct grid_place place = plot_panel_place(data, panel);
-        study_place_title(data, &place, text, sizeof text);
+        plot_place_title(data, &place, text, sizeof text);
         fprintf(out, "panels[%d] = ", panel + 1);
         plots_put_quoted(out, text);
     }

@@ -23,6 +23,15 @@ void plot_put_range(FILE *out, const char *name, const struct plot_range *range)
 int plot_panels(const struct study_data *data);
 struct grid_place plot_panel_place(const struct study_data *data, int panel);
 
+/* A place by what tells it from the others of its study: network, data and implementation, where
+ * there are several, and of a data specification only the parts that not all have. place->data -1:
+ * whatever the data. The network where nothing differs. */
+void plot_place_title(const struct study_data *data, const struct grid_place *place, char *text,
+                      size_t size);
+
+/* "setting = ..." for gnuplot: what such titles leave out because all share it. */
+void plot_put_setting(FILE *out, const struct study_data *data);
+
 /* As plots_put_array(), with titles of attentions; the array of the panels' titles. */
 void plot_put_attentions(FILE *out, const char *name, const char *const *texts, int count);
 void plot_put_panels(FILE *out, const struct study_data *data);

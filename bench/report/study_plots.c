@@ -214,6 +214,7 @@ static void write_labels(struct plot *plot, const struct latency_rows *rows,
 {
     FILE *out = plot->out;
     const char *texts[STUDY_SEEDS_MAX];
+    plot_put_setting(out, plot->data);
     plot_put_panels(out, plot->data);
     plots_put_array(out, "arms", texts, plot_list_axis(&plot->data->arms, texts));
     plot_put_attentions(out, "attentions", texts, plot_list_axis(&plot->data->attention, texts));

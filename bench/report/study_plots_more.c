@@ -23,7 +23,7 @@ static void forest_title(const struct study_data *data, const struct comparison 
     char place[STUDY_TEXT_MAX];
     bool arm = data->arms.count > 1, attention = data->attention.count > 2 ||
                                                  data->claims.compare != AXIS_ATTENTION;
-    study_place_title(data, &c->place, place, sizeof place);
+    plot_place_title(data, &c->place, place, sizeof place);
     snprintf(text, size, "%s%s%s%s%s", place, arm ? ", " : "",
              arm ? data->arms.text[c->place.arm] : "", attention ? ", " : "",
              attention ? data->attention.text[c->place.attention] : "");
@@ -240,6 +240,22 @@ struct label_plot {
     struct plot_range y, x;
 };
 
+/* "labels_ticks = ...": the numbers of labels as a list of gnuplot's, each once. */
+static void put_label_ticks(FILE *out, const struct label_plot *l)
+{
+    struct curves seen = {0};
+    char text[STUDY_TEXT_MAX] = "";
+    for (int i = 0; i < l->data->data.count; i++) {
+        int known = seen.count;
+        if (l->curves.curve[i] < 0 || find_rest(&seen, l->curves.value[i]) < known)
+            continue;
+        size_t used = strlen(text);
+        snprintf(text + used, sizeof text - used, "%s%s", used ? "," : "", l->curves.value[i]);
+    }
+    fputs("labels_ticks = ", out);
+    plots_put_quoted(out, text);
+}
+
 /* A block: one arm and attention of a panel, in order of the study's numbers of labels. */
 static void put_label_block(struct label_plot *l, struct grid_place place, int curve)
 {
@@ -262,13 +278,13 @@ static void put_label_panel(struct label_plot *l, int panel, FILE *labels)
     int curve = panel % l->curves.count, rest = panel / l->curves.count;
     struct grid_place place = {.impl = rest % data->impls.count,
                                .model = rest / data->impls.count};
-    bool several = l->curves.count > 1;
+    bool several = l->curves.count > 1, named = data->models.count > 1;
     char text[2 * STUDY_TEXT_MAX];
     for (place.arm = 0; place.arm < data->arms.count; place.arm++)
         for (place.attention = 0; place.attention < data->attention.count; place.attention++)
             put_label_block(l, place, curve);
-    snprintf(text, sizeof text, "%s%s%s", data->models.text[place.model], several ? " on " : "",
-             several ? l->curves.rest[curve] : "");
+    snprintf(text, sizeof text, "%s%s%s", named ? data->models.text[place.model] : "",
+             named && several ? " on " : "", several ? l->curves.rest[curve] : "");
     fprintf(labels, "label_panels[%d] = ", panel + 1);
     plots_put_quoted(labels, text);
 }
@@ -289,6 +305,7 @@ bool plot_labels(const struct plot_files *files, const struct study_data *data,
         put_label_panel(&l, panel, files->labels);
     plot_put_range(files->labels, "labels", &l.y);
     plot_put_range(files->labels, "labels_x", &l.x);
+    put_label_ticks(files->labels, &l);
     return true;
 }
 
@@ -364,7 +381,7 @@ static void put_pareto_names(FILE *labels, const struct study_data *data)
         struct grid_place place = {.model = i / data->impls.count, .data = -1,
                                    .impl = i % data->impls.count};
         char text[3 * STUDY_TEXT_MAX];
-        study_place_title(data, &place, text, sizeof text);
+        plot_place_title(data, &place, text, sizeof text);
         fprintf(labels, "networks[%d] = ", i + 1);
         plots_put_quoted(labels, text);
     }
