@@ -72,13 +72,13 @@ static void describe_trial(const struct grid *grid, int i, char *text, size_t si
                 search_print(grid->choices[t / grid->search_seeds], text, size);
 }
 
-void grid_describe(const struct grid *grid, int i, char text[400])
+void grid_describe(const struct grid *grid, int i, char text[GRID_LINE_MAX])
 {
     const struct cell *cell = &grid->cells[i];
     const struct train_settings *s = &cell->settings;
     char trial[200];
     describe_trial(grid, i, trial, sizeof trial);
-    snprintf(text, 400, "%s %s %s%s%s seed %llu", s->model, s->attention,
+    snprintf(text, GRID_LINE_MAX, "%s %s %s%s%s seed %llu", s->model, s->attention,
              cell->role == ROLE_SOURCE ? "source" : cell->arm, *trial ? " search " : "", trial,
              (unsigned long long)s->seed);
 }

@@ -50,7 +50,8 @@ int grid_find(const struct grid *grid, const char *key);
 int grid_find_search(const struct grid *grid, const char *id);
 
 /* Cell i in a line for people: network, attention, arm, what its search tries, seed. */
-void grid_describe(const struct grid *grid, int i, char text[400]);
+enum { GRID_LINE_MAX = 640 };
+void grid_describe(const struct grid *grid, int i, char text[GRID_LINE_MAX]);
 
 /* The id of a search whose trials have these keys, in their order. ERR_MEMORY. */
 enum status grid_search_id(const char *const *keys, int count, char id[CELL_KEY_SIZE]);

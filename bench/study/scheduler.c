@@ -230,7 +230,7 @@ static enum status start_ready(struct scheduler *s)
 static void end_task(struct scheduler *s, int i, enum place place, const char *why)
 {
     struct task *task = &s->tasks[i];
-    char text[400];
+    char text[GRID_LINE_MAX];
     bool failed = place == PLACE_FAILED;
     task->place = place;
     task->tries += failed;
@@ -351,7 +351,7 @@ static enum status fail_unchosen(struct scheduler *s, int i)
 {
     struct cell cell;
     int attempt, trial = open_trial(s, s->tasks[i].search);
-    char what[400], why[512];
+    char what[GRID_LINE_MAX], why[GRID_LINE_MAX + 64];
     grid_describe(s->grid, trial, what);
     snprintf(why, sizeof why, "its search is not whole: %s %s", what,
              s->tasks[trial].place == PLACE_FAILED ? "failed" : "could not run");
