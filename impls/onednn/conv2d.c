@@ -10,6 +10,7 @@
 #include "impls/fused/winograd_weight.h"
 #include "impls/onednn/conv2d.h"
 #include "impls/onednn/direct.h"
+#include "impls/onednn/pointwise.h"
 #include "impls/onednn/weighted.h"
 #include "impls/ops.h"
 
@@ -214,6 +215,8 @@ static enum status plan_conv(struct impl_ctx *ctx, struct op_plan *plan)
 {
     if (plan->desc.conv.algorithm != CONV_DIRECT && !plan->desc.train)
         return winograd_act_plan(plan);
+    if (dnn_pointwise_fits(&plan->desc))
+        return dnn_pointwise_plan(ctx, plan);
     return shim_plan(ctx, plan, sizeof(struct conv), build, release);
 }
 
