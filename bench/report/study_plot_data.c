@@ -75,7 +75,7 @@ void plot_place_title(const struct study_data *data, const struct grid_place *pl
 void plot_put_setting(FILE *out, const struct study_data *data)
 {
     const char *model = data->models.count == 1 ? data->models.text[0] : "";
-    char on[STUDY_TEXT_MAX] = "", text[2 * STUDY_TEXT_MAX];
+    char on[STUDY_TEXT_MAX] = "", text[3 * STUDY_TEXT_MAX];
     if (data->data.count > 0)
         put_parts(&data->data, 0, true, on, sizeof on);
     snprintf(text, sizeof text, "%s%s%s", model, *on ? " on " : "", on);
