@@ -43,15 +43,15 @@ static void copy(const char *from, char *to, size_t bytes)
         memcpy(to, from, bytes);
 }
 
-/* Pixel (n,y,x), or pixel number `index`, of a map of any dtype. */
-static char *pixel_bytes(const struct tensor *t, size_t index)
+/* Pixel (n,y,x), or pixel number `index`, of a map whose values have `each` bytes. */
+static char *pixel_bytes(const struct tensor *t, size_t index, size_t each)
 {
-    return (char *)t->data + index * (size_t)t->stride * dtype_bytes(t->dtype);
+    return (char *)t->data + index * (size_t)t->stride * each;
 }
 
-static char *bytes_at(const struct tensor *t, int n, int y, int x)
+static char *bytes_at(const struct tensor *t, int n, int y, int x, size_t each)
 {
-    return pixel_bytes(t, ((size_t)n * (size_t)t->h + (size_t)y) * (size_t)t->w + (size_t)x);
+    return pixel_bytes(t, ((size_t)n * (size_t)t->h + (size_t)y) * (size_t)t->w + (size_t)x, each);
 }
 
 /* The first source may already lie where it belongs: DenseNet's map grows in place. */
@@ -62,9 +62,9 @@ static enum status concat_forward(const struct op_plan *plan, const struct op_ar
     const size_t second = (size_t)plan->desc.src[1].c * each;
 #pragma omp parallel for schedule(static) if (threads_worth(tensor_count(&args->dst)))
     for (size_t p = 0; p < naive_pixels(&args->dst); p++) {
-        char *to = pixel_bytes(&args->dst, p);
-        copy(pixel_bytes(&args->src[0], p), to, first);
-        copy(pixel_bytes(&args->src[1], p), to + first, second);
+        char *to = pixel_bytes(&args->dst, p, each);
+        copy(pixel_bytes(&args->src[0], p, each), to, first);
+        copy(pixel_bytes(&args->src[1], p, each), to + first, second);
     }
     return OK;
 }
@@ -105,9 +105,9 @@ static enum status subsample_forward(const struct op_plan *plan, const struct op
     for (int n = 0; n < dst->n; n++)
         for (int y = 0; y < dst->h; y++)
             for (int x = 0; x < dst->w; x++) {
-                char *to = bytes_at(dst, n, y, x);
+                char *to = bytes_at(dst, n, y, x, each);
                 memset(to, 0, before);
-                copy(bytes_at(&args->src[0], n, y * stride, x * stride), to + before, bytes);
+                copy(bytes_at(&args->src[0], n, y * stride, x * stride, each), to + before, bytes);
                 memset(to + before + bytes, 0, after);
             }
     return OK;
