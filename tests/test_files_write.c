@@ -8,7 +8,10 @@
 #include <math.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 static const float weights[6] = {1, -0.0f, 1e-42f, INFINITY, NAN, 3.402823466e38f};
 static const int64_t counters[2] = {INT64_MAX, -1};
@@ -295,6 +298,30 @@ static void test_temporary_taken(void **state)
     assert_int_equal(temp_dir_entries(state, false), 2);
 }
 
+/* What was left long ago goes; what may still be written to, and files of other names, stay. */
+static void test_sweep(void **state)
+{
+    static const struct {
+        const char *name;
+        bool old, swept;
+    } files[] = {{"a.safetensors.tmp-123", true, true}, {"a.safetensors.tmp-12-7", true, true},
+                 {"b.safetensors.tmp-124", false, false}, {"a.safetensors", true, false},
+                 {"a.tmp-x1", true, false}, {"a.tmp-", true, false}, {".tmp-5", true, false}};
+    const struct timespec hour_ago[2] = {{time(NULL) - 3600, 0}, {time(NULL) - 3600, 0}};
+    char folder[1024];
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        const char *path = temp_dir_file(state, files[i].name);
+        file_put(path, "x", 1);
+        if (files[i].old)
+            assert_int_equal(utimensat(AT_FDCWD, path, hour_ago, 0), 0);
+        snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(path, '/') - path), path);
+    }
+    atomic_file_sweep("no/such/folder", 0);
+    atomic_file_sweep(folder, 1800);
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        assert_int_equal(access(temp_dir_file(state, files[i].name), F_OK) != 0, files[i].swept);
+}
+
 static void test_link_and_permissions(void **state)
 {
     const char *path = temp_dir_file(state, "real");
@@ -353,6 +380,7 @@ int main(void)
         TEST(test_destination_kept_until_commit),
         TEST(test_killed_writer),
         TEST(test_temporary_taken),
+        TEST(test_sweep),
         TEST(test_link_and_permissions),
         TEST(test_hashes),
     };

@@ -1,6 +1,7 @@
 /* Files that appear whole or not at all: see atomic_file.h. Knows no file format. */
 #include "bench/net/atomic_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { TEMP_NAMES = 100 };
@@ -176,4 +178,26 @@ enum status atomic_file_check(const char *path)
     TRY(atomic_file_open(&file, path));
     atomic_file_abort(&file);
     return OK;
+}
+
+/* Whether the name ends as create_temp() ends it: ".tmp-123" or ".tmp-123-4". */
+static bool is_temporary(const char *name)
+{
+    const char *end = strstr(name, ".tmp-");
+    return end && end > name && end[5] && strspn(end + 5, "0123456789-") == strlen(end + 5);
+}
+
+void atomic_file_sweep(const char *folder, double seconds)
+{
+    DIR *stream = opendir(folder);
+    time_t now = time(NULL);
+    for (const struct dirent *entry; stream && (entry = readdir(stream));) {
+        struct stat info;
+        if (is_temporary(entry->d_name) &&
+            fstatat(dirfd(stream), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(info.st_mode) && difftime(now, info.st_mtime) >= seconds)
+            unlinkat(dirfd(stream), entry->d_name, 0);
+    }
+    if (stream)
+        closedir(stream);
 }

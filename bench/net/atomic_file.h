@@ -36,6 +36,10 @@ enum status atomic_file_save(const char *path, const void *data, size_t bytes);
 /* Gives up: removes the temporary. Does nothing on a closed file. */
 void atomic_file_abort(struct atomic_file *file);
 
+/* Removes from a folder what killed processes left: files named as temporaries are that nobody has
+ * written to for `seconds`. What cannot be removed, or read, stays. */
+void atomic_file_sweep(const char *folder, double seconds);
+
 /* Whether `path` could be written now, tried by starting a file and giving it up: for a program
  * that wants to know before it works for hours. */
 enum status atomic_file_check(const char *path);

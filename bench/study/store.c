@@ -2,6 +2,7 @@
  * of rows in store_rows.c, latency in store_latency.c. */
 #include "bench/study/store.h"
 #include "bench/measure/clock.h"
+#include "bench/net/atomic_file.h"
 #include "bench/study/process.h"
 #include "bench/study/store_private.h"
 #include "bench/transfer/settings.h"
@@ -126,6 +127,12 @@ void store_close(struct store *store)
     if (store)
         db_close(&store->db);
     free(store);
+}
+
+void store_sweep(const struct store *store)
+{
+    enum { NOBODY_WRITES_SO_LONG = 3600 };
+    atomic_file_sweep(store->folder, NOBODY_WRITES_SO_LONG);
 }
 
 void store_weights_path(const struct store *store, const char *key, char *path, size_t size)

@@ -21,6 +21,9 @@ void store_close(struct store *store); /* NULL is allowed */
 /* Where the weights of a cell are kept: "results/cells/KEY.safetensors". */
 void store_weights_path(const struct store *store, const char *key, char *path, size_t size);
 
+/* Removes files that writers killed an hour ago or earlier left half written among the weights. */
+void store_sweep(const struct store *store);
+
 /* ---- studies ---- */
 
 /* Records which cells a study has now, and those that are new as pending. */

@@ -96,6 +96,7 @@ static enum status prepare(struct run *run)
     TRY(store_open(&run->store, run->options->store_path, true));
     TRY(lock_open(&run->lock, run->options->store_path));
     TRY(take_machine(run, false));
+    store_sweep(run->store);
     TRY(store_register(run->store, run->study->name, &run->grid));
     TRY(store_retry(run->store, run->study->name, run->options->older, &again));
     if (again > 0)
