@@ -124,7 +124,7 @@ static void test_eval_confusion_and_predictions(void **state)
     command_free(&c);
     command_ok(&c, "eval %s --weights %s --data %s --format csv", net, bed_path(bed, "w"),
                bed->data);
-    assert_int_equal(strncmp(c.out, "model,attention,impl,data,part,n,correct,top1,", 46), 0);
+    assert_int_equal(strncmp(c.out, "model,attention,impl,dtype,data,part,n,correct,top1,", 52), 0);
     command_free(&c);
     command_refused(1, "nowhere/p.csv", "folder", "eval %s --weights %s --data %s --predictions "
                     "nowhere/p.csv", net, bed_path(bed, "w"), bed->data);
