@@ -94,24 +94,34 @@ static char *read_text(const char *path)
     return text;
 }
 
+/* Whether the word after this verb is one as well: "study import". */
+static bool has_verbs(const char *verb)
+{
+    return strcmp(verb, "study") == 0 || strcmp(verb, "regress") == 0;
+}
+
 /* Every option of one documented command line must be in the help of its verb. */
 static void check_documented(const char *path, char *line)
 {
     struct command help;
     char *rest, *verb = strtok_r(line, " ", &rest);
+    const char *second = "";
     if (!verb || isupper((unsigned char)*verb) || strcmp(verb, "help") == 0)
         return;
     if (*verb == '-') {
         assert_true(strcmp(verb, "--version") == 0 || strcmp(verb, "--help") == 0);
         return;
     }
-    command_run(&help, "%s --help", verb);
+    if (has_verbs(verb) && islower((unsigned char)*rest))
+        second = strtok_r(NULL, " ", &rest);
+    command_run(&help, "%s %s --help", verb, second);
     if (help.status != 0)
         fail_msg("%s: the documented verb '%s' has no help: %s", path, verb, help.err);
     for (char *word; (word = strtok_r(NULL, " ", &rest));) {
         word[strcspn(word, "=`'\",;)]")] = '\0';
         if (strncmp(word, "--", 2) == 0 && !strstr(help.out, word))
-            fail_msg("%s: '%s %s' is documented, and not in its help", path, verb, word);
+            fail_msg("%s: '%s %s %s' is documented, and not in its help", path, verb, second,
+                     word);
     }
     command_free(&help);
 }
