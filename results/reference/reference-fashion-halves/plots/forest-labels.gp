@@ -1,0 +1,32 @@
+forest_count = 26
+array forest[26]
+forest[1] = 'per-class=10, scratch'
+forest[2] = 'per-class=10, frozen-random'
+forest[3] = 'per-class=10, frozen'
+forest[4] = 'per-class=10, frozen+attention'
+forest[5] = 'per-class=10, head+bn'
+forest[6] = 'per-class=10, top:1'
+forest[7] = 'per-class=10, top:2'
+forest[8] = 'per-class=10, top:3'
+forest[9] = 'per-class=10, top:4'
+forest[10] = 'per-class=10, finetune'
+forest[11] = 'per-class=10, finetune, backbone rate x0.1'
+forest[12] = 'per-class=10, lp-ft'
+forest[13] = 'per-class=10, gradual'
+forest[14] = 'per-class=50, scratch'
+forest[15] = 'per-class=50, frozen-random'
+forest[16] = 'per-class=50, frozen'
+forest[17] = 'per-class=50, frozen+attention'
+forest[18] = 'per-class=50, head+bn'
+forest[19] = 'per-class=50, top:1'
+forest[20] = 'per-class=50, top:2'
+forest[21] = 'per-class=50, top:3'
+forest[22] = 'per-class=50, top:4'
+forest[23] = 'per-class=50, finetune'
+forest[24] = 'per-class=50, finetune, backbone rate x0.1'
+forest[25] = 'per-class=50, lp-ft'
+forest[26] = 'per-class=50, gradual'
+forest_low = -24.7333333
+forest_high = 38.0666667
+forest_width = 42
+forest_title = 'Test accuracy with CBAM less without CBAM'
