@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs a study and keeps what it found: sh bench/reference.sh PROGRAM STUDY-FILE. Writes
+# Runs a study and keeps what it found: sh bench/reference.sh PROGRAM STUDY-FILE [OPTION...]; the
+# options are those of `study run` (--latency=off leaves the latency as the store has it). Writes
 # results/reference/NAME: the study file, the export that the report is made from, the report with its
 # pictures and plot data, and the tables worth reading as CSV. What is in the results store already is
 # not run again.
@@ -7,13 +8,14 @@ set -e
 program=$1
 study=$2
 if [ ! -x "$program" ] || [ ! -f "$study" ]; then
-    echo "usage: sh bench/reference.sh PROGRAM STUDY-FILE" >&2
+    echo "usage: sh bench/reference.sh PROGRAM STUDY-FILE [OPTION...]" >&2
     exit 2
 fi
+shift 2
 name=$(sed -n 's/^name: *//p' "$study")
 made=results/$name
 kept=results/reference/$name
-"$program" study run "$study"
+"$program" study run "$@" "$study"
 rm -rf "$made" "$kept"
 "$program" study report "$study" --plots-out "$made"
 mkdir -p "$kept"

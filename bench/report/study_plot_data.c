@@ -78,7 +78,7 @@ void plot_put_setting(FILE *out, const struct study_data *data)
     char on[STUDY_TEXT_MAX] = "", text[3 * STUDY_TEXT_MAX];
     if (data->data.count > 0)
         put_parts(&data->data, 0, true, on, sizeof on);
-    snprintf(text, sizeof text, "%s%s%s", model, *on ? " on " : "", on);
+    snprintf(text, sizeof text, "%s%s%s", model, *model && *on ? " on " : "", on);
     fputs("setting = ", out);
     plots_put_quoted(out, text);
 }
