@@ -1,4 +1,4 @@
-setting = ' on fashion-mnist:classes=5-9:per-class=50:test-per-class=300'
+setting = 'fashion-mnist:classes=5-9:per-class=50:test-per-class=300'
 panels_count = 2
 array panels[2]
 panels[1] = 'vgg16_bn:stem=small:width=0.125'
