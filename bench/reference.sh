@@ -13,6 +13,12 @@ if [ ! -x "$program" ] || [ ! -f "$study" ]; then
 fi
 shift 2
 name=$(sed -n 's/^name: *//p' "$study")
+case $name in
+'' | *[!a-z0-9_-]*)
+    echo "$study: a line 'name: NAME' of a-z, 0-9, - and _ was expected" >&2
+    exit 2
+    ;;
+esac
 made=results/$name
 kept=results/reference/$name
 "$program" study run "$@" "$study"

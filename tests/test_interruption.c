@@ -110,8 +110,8 @@ static void kill_amid(const char *line, const char *checkpoint, int times)
     assert_true(WIFSIGNALED(status));
 }
 
-/* Killed twice in the middle, while a batch is prepared ahead, and resumed, the program saves what it
- * saves undisturbed and without that. */
+/* Killed twice in the middle, while a batch is prepared ahead, and resumed, the program saves what
+ * it saves undisturbed and without that. */
 static void test_a_killed_run_can_be_resumed(void **state)
 {
     struct bed *bed = *state;

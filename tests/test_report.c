@@ -245,8 +245,8 @@ static void older_code(void **state)
     free(text);
 }
 
-/* A report says what the store says: all cells being another build's does not show in it, but beside
- * it, with the program's own commit. */
+/* A report says what the store says: all cells being another build's does not show in it, but
+ * beside it, with the program's own commit. */
 static void another_builds_store(void **state)
 {
     struct bench *b = *state;

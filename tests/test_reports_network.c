@@ -277,7 +277,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_R10_all_forms_have_the_same_sites),
         cmocka_unit_test(test_R14_no_input_is_an_error),
     };
-    int failed = ways_run(argv, "reports: networks", on_impls, sizeof on_impls / sizeof on_impls[0]);
+    int failed = ways_run(argv, "reports: networks", on_impls,
+                          sizeof on_impls / sizeof on_impls[0]);
     failed += cmocka_run_group_tests_name("reports: descriptions", described, NULL, NULL);
     return failed != 0;
 }

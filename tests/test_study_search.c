@@ -246,8 +246,8 @@ static void all_diverged(void **state)
 }
 
 /* A trial that fails leaves its search open, and the cells that wait for it fail by its name: a
- * choice among fewer trials would be an unequal one. What is well goes on; once all is well only the
- * rest is run. */
+ * choice among fewer trials would be an unequal one. What is well goes on; once all is well only
+ * the rest is run. */
 static void a_trial_that_fails(void **state)
 {
     struct bench *b = *state;
@@ -561,8 +561,8 @@ static void the_status_counts_it(void **state)
 
 /* ---- the real program ---- */
 
-/* Training for good: a rate that is beyond reason is not chosen, the study comes to its end, and the
- * lines of its report repeat runs with the rate that was. */
+/* Training for good: a rate that is beyond reason is not chosen, the study comes to its end, and
+ * the lines of its report repeat runs with the rate that was. */
 static void the_real_program(void **state)
 {
     struct bed *bed = *state;

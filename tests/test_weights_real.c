@@ -84,20 +84,25 @@ static void check_logits(const char *expected_file, const float *logits, const i
 
 /* ---- ResNet-20 ---- */
 
+static void open_resnet20(struct session *s, const struct impl *impl)
+{
+    char path[PATH], data[PATH + 16], weights[PATH];
+    snprintf(data, sizeof data, "cifar10:%s", data_path("cifar-10-lossless-bin", path));
+    const struct weights_request request = {
+        .model = "resnet20", .attention = "none",
+        .weights = data_path("weights/resnet20_cifar10.safetensors", weights)};
+    net_case_must(session_open_impl(s, impl->name, threads_available() < 2 ? 1 : 2));
+    net_case_must(session_open_data(s, data, 1));
+    net_case_must(session_open_weights(s, &request));
+}
+
 static void test_resnet20(void **state)
 {
     const struct way *way = *state;
     struct session s = {.compose = !way->fused};
     struct evaluation e;
-    char path[PATH], data[PATH + 16], weights[PATH];
     ways_skip_sanitized();
-    snprintf(data, sizeof data, "cifar10:%s", data_path("cifar-10-lossless-bin", path));
-    const struct weights_request request = {
-        .model = "resnet20", .attention = "none",
-        .weights = data_path("weights/resnet20_cifar10.safetensors", weights)};
-    net_case_must(session_open_impl(&s, way->impl->name, threads_available() < 2 ? 1 : 2));
-    net_case_must(session_open_data(&s, data, 1));
-    net_case_must(session_open_weights(&s, &request));
+    open_resnet20(&s, way->impl);
     float *logits = calloc(IMAGES * CLASSES, sizeof *logits);
     assert_non_null(logits);
     net_case_must(evaluate(&s, &s.split.list[PART_TEST], BATCH, &e, NULL, logits));
@@ -115,19 +120,12 @@ static void test_resnet20_in_bf16(void **state)
     const struct way *way = *state;
     struct session s = {.compose = !way->fused, .dtype = DTYPE_BF16};
     struct evaluation e;
-    char path[PATH], data[PATH + 16], weights[PATH];
     ways_skip_sanitized();
     if (impl_offers_bf16(way->impl) != OK) {
         print_message("skipped: %s\n", fail_text());
         skip();
     }
-    snprintf(data, sizeof data, "cifar10:%s", data_path("cifar-10-lossless-bin", path));
-    const struct weights_request request = {
-        .model = "resnet20", .attention = "none",
-        .weights = data_path("weights/resnet20_cifar10.safetensors", weights)};
-    net_case_must(session_open_impl(&s, way->impl->name, threads_available() < 2 ? 1 : 2));
-    net_case_must(session_open_data(&s, data, 1));
-    net_case_must(session_open_weights(&s, &request));
+    open_resnet20(&s, way->impl);
     net_case_must(evaluate(&s, &s.split.list[PART_TEST], BATCH, &e, NULL, NULL));
     assert_int_equal(e.n, IMAGES);
     print_message("%d of %d, loss %.4f\n", e.correct1, e.n, evaluation_loss(&e));

@@ -140,7 +140,8 @@ static void compare(const struct rig *rig, const char *what, const struct guarde
 static void add_old(const struct rig *rig, const struct opcheck_variant *v, struct oracle *due)
 {
     for (size_t i = 0; v->add_src && i < due->count_src[0]; i++)
-        due->diff_src[0][i].value += operand_value(&rig->desc, v->data, v->seed, OPERAND_OLD_SRC, i);
+        due->diff_src[0][i].value += operand_value(&rig->desc, v->data, v->seed,
+                                                    OPERAND_OLD_SRC, i);
     for (int p = 0; v->add_param && p < rig->params; p++)
         for (size_t i = 0; i < due->count_param[p]; i++)
             due->diff_param[p][i].value +=

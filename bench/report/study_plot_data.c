@@ -42,7 +42,8 @@ static bool has_part(const char *text, const char *part, size_t length)
     }
 }
 
-/* Appends the parts of the entry `index` that all entries of the axis have, or that not all have. */
+/* Appends the parts of the entry `index` that all entries of the axis have, or those that not all
+ * have. */
 static void put_parts(const struct data_axis *axis, int index, bool shared, char *text, size_t size)
 {
     for (const char *part = axis->text[index];; part++) {

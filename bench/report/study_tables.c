@@ -127,10 +127,8 @@ static void put_verdict(struct table *table, const struct study_data *data,
 /* The row of the cell's source; NULL when it starts from none of this study. */
 static const struct store_row *source_of(const struct study_data *data, const struct store_row *row)
 {
-    for (int i = 0; i < data->rows.count && *row->cell.source; i++)
-        if (strcmp(data->rows.rows[i].cell.key, row->cell.source) == 0)
-            return &data->rows.rows[i];
-    return NULL;
+    int source = *row->cell.source ? study_data_row(data, row->cell.source) : -1;
+    return source < 0 ? NULL : &data->rows.rows[source];
 }
 
 /* Whether the attention of a comparison was put into a source that had been trained with another,

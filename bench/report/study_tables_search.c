@@ -98,14 +98,6 @@ static void put_chosen(struct table *table, const struct store_search *search)
     study_put_percent(table, "validation", search->value, "all diverged");
 }
 
-static int row_of(const struct study_data *data, const char *key)
-{
-    for (int i = 0; i < data->rows.count; i++)
-        if (strcmp(data->rows.rows[i].cell.key, key) == 0)
-            return i;
-    return -1;
-}
-
 static enum status put_makers(struct table *table, const struct study_tables_input *input,
                               const struct store_search *search)
 {
@@ -113,7 +105,7 @@ static enum status put_makers(struct table *table, const struct study_tables_inp
     if (!cells)
         return fail(ERR_MEMORY, "no memory for a table");
     for (int i = 0; i < search->count; i++)
-        cells[i] = row_of(input->data, search->trials[i].key);
+        cells[i] = study_data_row(input->data, search->trials[i].key);
     enum status status = study_put_made(table, input, cells, search->count);
     free(cells);
     return status;

@@ -33,8 +33,8 @@ struct cell {
  * (dataset_key()): it takes the place of settings.data, as the source's key, or a weights file's
  * hash, takes the place of a path; shifted_key that of settings.shifted (NULL: there is none);
  * algorithm_key (cell_algorithm_key()) that of settings.algorithm. Every setting enters, in an
- * order that is no part of it; what a search chooses does so by the search's id, which says all that
- * decides the choice: the key is known before the choice is. */
+ * order that is no part of it; what a search chooses does so by the search's id, which says all
+ * that decides the choice: the key is known before the choice is. */
 enum status cell_identify(struct cell *cell, const char *data_key, const char *shifted_key,
                           const char *algorithm_key);
 

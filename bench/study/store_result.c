@@ -7,16 +7,16 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What is asked for by few studies is not stored where there is none: METRIC_MAYBE is a real, and
- * METRIC_COUNT an integer. */
-enum metric_kind { METRIC_REAL, METRIC_INT, METRIC_BOOL, METRIC_MAYBE, METRIC_COUNT };
+enum metric_kind { METRIC_REAL, METRIC_INT, METRIC_BOOL };
 
 static const struct metric {
     const char *name;
     enum metric_kind kind;
     size_t offset;
+    bool bf16; /* asked for by few studies, and not stored where there is none */
 } metrics[] = {
-#define METRIC(kind, member) {#member, kind, offsetof(struct train_result, member)}
+#define METRIC(kind, member) {#member, kind, offsetof(struct train_result, member), false}
+#define OF_BF16(kind, member) {#member, kind, offsetof(struct train_result, member), true}
     METRIC(METRIC_BOOL, diverged),        METRIC(METRIC_REAL, before_accuracy),
     METRIC(METRIC_REAL, train_accuracy),  METRIC(METRIC_REAL, train_loss),
     METRIC(METRIC_REAL, val_accuracy),    METRIC(METRIC_REAL, val_loss),
@@ -33,27 +33,18 @@ static const struct metric {
     METRIC(METRIC_INT, mismatched),
     METRIC(METRIC_REAL, attention_params),
     METRIC(METRIC_REAL, attention_trainable),
-    METRIC(METRIC_MAYBE, bf16_accuracy),  METRIC(METRIC_MAYBE, bf16_loss),
-    METRIC(METRIC_COUNT, bf16_n),         METRIC(METRIC_COUNT, bf16_disagree),
+    OF_BF16(METRIC_REAL, bf16_accuracy),  OF_BF16(METRIC_REAL, bf16_loss),
+    OF_BF16(METRIC_INT, bf16_n),          OF_BF16(METRIC_INT, bf16_disagree),
+#undef OF_BF16
 #undef METRIC
 };
 
 enum { METRICS = sizeof metrics / sizeof metrics[0] };
 
-static bool is_whole(const struct metric *metric)
-{
-    return metric->kind == METRIC_INT || metric->kind == METRIC_COUNT;
-}
-
-static bool is_real(const struct metric *metric)
-{
-    return metric->kind == METRIC_REAL || metric->kind == METRIC_MAYBE;
-}
-
 static double get_metric(const struct train_result *result, const struct metric *metric)
 {
     const char *place = (const char *)result + metric->offset;
-    if (is_whole(metric))
+    if (metric->kind == METRIC_INT)
         return *(const int *)place;
     return metric->kind == METRIC_BOOL ? *(const bool *)place : *(const double *)place;
 }
@@ -61,9 +52,9 @@ static double get_metric(const struct train_result *result, const struct metric 
 static void set_metric(struct train_result *result, const struct metric *metric, double value)
 {
     char *place = (char *)result + metric->offset;
-    if (is_real(metric))
+    if (metric->kind == METRIC_REAL)
         *(double *)place = value;
-    else if (is_whole(metric))
+    else if (metric->kind == METRIC_INT)
         *(int *)place = isfinite(value) && fabs(value) < 2e9 ? (int)value : 0;
     else
         *(bool *)place = value != 0;
@@ -86,8 +77,7 @@ static enum status put_metric(struct store *store, const char *key,
 {
     sqlite3_stmt *stmt;
     const double value = get_metric(result, metric);
-    if ((metric->kind == METRIC_MAYBE && isnan(value)) ||
-        (metric->kind == METRIC_COUNT && result->bf16_n == 0))
+    if (metric->bf16 && (result->bf16_n == 0 || isnan(value)))
         return OK;
     TRY(db_prepare(&store->db, &stmt, "INSERT INTO metrics VALUES (?, ?, ?)"));
     db_bind_text(stmt, 1, key);
@@ -171,7 +161,7 @@ static enum status read_metrics(struct store *store, const char *key, struct tra
     bool row = false;
     enum status status;
     for (int i = 0; i < METRICS; i++)
-        set_metric(result, &metrics[i], is_real(&metrics[i]) ? NAN : 0);
+        set_metric(result, &metrics[i], metrics[i].kind == METRIC_REAL ? NAN : 0);
     TRY(prepare_key(store, &stmt, "SELECT name, value FROM metrics WHERE key = ?", key));
     while ((status = db_step(&store->db, stmt, &row)) == OK && row)
         for (int i = 0; i < METRICS; i++)

@@ -104,8 +104,8 @@ static enum status read_result(struct study_data *data, struct store *store, int
     return store_agreement(store, row->cell.key, &data->agreements[i]);
 }
 
-/* The commit of the cell that was finished last; of several in the same second, the last by name, so
- * that the order of rows does not matter. */
+/* The commit of the cell that was finished last; of several in the same second, the last by name,
+ * so that the order of rows does not matter. */
 static void find_newest(struct study_data *data)
 {
     const struct store_row *newest = NULL;
@@ -171,6 +171,14 @@ void study_data_free(struct study_data *data)
     data->results = NULL;
     data->agreements = NULL;
     data->places = NULL;
+}
+
+int study_data_row(const struct study_data *data, const char *key)
+{
+    for (int i = 0; i < data->rows.count; i++)
+        if (strcmp(data->rows.rows[i].cell.key, key) == 0)
+            return i;
+    return -1;
 }
 
 int study_data_find(const struct study_data *data, const struct grid_place *at)

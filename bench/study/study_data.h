@@ -29,6 +29,9 @@ struct study_data {
 enum status study_data_read(struct study_data *data, struct store *store, const char *study);
 void study_data_free(struct study_data *data); /* a zeroed one is allowed */
 
+/* Index of the row of the cell with that key; -1 when the study has none. */
+int study_data_row(const struct study_data *data, const char *key);
+
 /* Row of a transfer cell (place->arm >= 0) or a source (place->arm == -1; data ignored); -1 when
  * there is none. A source is found by its model, its own attention, implementation and seed. */
 int study_data_find(const struct study_data *data, const struct grid_place *place);

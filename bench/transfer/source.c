@@ -166,8 +166,8 @@ static void copy_features(const struct batch_source *source, int batch, struct p
     }
 }
 
-/* Images of a batch; those of the next begin to be prepared. A short last batch is left out: whoever
- * wants it waits for it. */
+/* Images of a batch; those of the next begin to be prepared. A short last batch is left out:
+ * whoever wants it waits for it. */
 static int fill_images(const struct batch_source *source, int batch, float *pixels,
                        int32_t *labels)
 {

@@ -37,8 +37,8 @@ static const struct argp_option own_keys[] = {
     {"allow-unexpected", KEY_UNEXPECTED, "GLOB", 0, "tensors of --init that may be ignored", 2},
     {"feature-cache", KEY_FEATURES, "MB", 0, "memory for features of the fixed part that are "
      "computed once (1024); what needs more is computed for every batch, to the same numbers", 2},
-    {"prefetch", KEY_PREFETCH, "auto|on|off", 0, "prepare the next batch on a thread of its own, to "
-     "the same numbers; auto: when --threads leaves a processor free", 2},
+    {"prefetch", KEY_PREFETCH, "auto|on|off", 0, "prepare the next batch on a thread of its own, "
+     "to the same numbers; auto: when --threads leaves a processor free", 2},
     {"print-losses", KEY_LOSSES, "N", 0, "print the loss of each of the first N updates", 2},
     {"format", KEY_FORMAT, "text|json", 0, "how to print the result", 2},
     {"quiet", KEY_QUIET, NULL, 0, "no progress", 2},
@@ -211,11 +211,13 @@ static void print_text(const struct options *o, const struct train_result *r)
     printf("time       %.1f s, %.0f images/s\n", r->seconds, r->images_per_s);
 }
 
-/* Where every processor computes, a thread more would only interrupt: bench/transfer/README.md. */
+/* Where every processor computes (threads 0: all do), a thread more would only interrupt:
+ * bench/transfer/README.md. */
 static bool prefetches(const struct options *o)
 {
     return o->prefetch == PREFETCH_ON ||
-           (o->prefetch == PREFETCH_AUTO && o->settings.threads < threads_available());
+           (o->prefetch == PREFETCH_AUTO && o->settings.threads > 0 &&
+            o->settings.threads < threads_available());
 }
 
 static enum status run(struct options *o)

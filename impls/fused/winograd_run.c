@@ -107,7 +107,8 @@ void winograd_run(const struct winograd *w, const struct winograd_call *call)
         struct crew crew = {.w = w, .call = call, .rank = w->alone ? 0 : thread,
                             .size = w->alone ? 1 : threads, .v = area, .m = area + v};
         const struct crew all = {.rank = thread, .size = threads};
-        const struct wino_share mine = w->alone ? share_of(&all, blocks) : (struct wino_share){0, blocks};
+        const struct wino_share every = {0, blocks};
+        const struct wino_share mine = w->alone ? share_of(&all, blocks) : every;
         for (int block = mine.first; block < mine.last; block++)
             run_block(&crew, block);
     }

@@ -128,12 +128,6 @@ struct shim_view shim_weights(int groups, int oc, int ic, int kh, int kw)
                               .strides = {og * ig * area, ig * area, area, kw, 1}};
 }
 
-struct shim_view shim_any(struct shim_view view)
-{
-    view.any = true;
-    return view;
-}
-
 struct shim_view shim_weights_for(struct shim_view weights, enum dtype src)
 {
     weights.any = true;

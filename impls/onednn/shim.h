@@ -45,9 +45,9 @@ struct shim_view shim_map(const struct tensor *t);  /* sizes N,C,H,W, the stride
 struct shim_view shim_vector(int count);
 /* PyTorch's order: sizes O,I,H,W when groups == 1, else G,O/G,I/G,H,W. */
 struct shim_view shim_weights(int groups, int oc, int ic, int kh, int kw);
-struct shim_view shim_any(struct shim_view view);   /* the same sizes in any order */
 
-/* The same as weights for a source of that dtype: the library wants both alike. */
+/* The same sizes in any order, as weights for a source of that dtype: the library wants both
+ * alike. */
 struct shim_view shim_weights_for(struct shim_view weights, enum dtype src);
 
 enum shim_pass {
