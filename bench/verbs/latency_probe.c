@@ -74,22 +74,28 @@ enum status latency_probe_here(const char *model, const char *attention, const s
     return status;
 }
 
-/* Everything that a descriptor gives, up to `size` - 1 characters. */
-static void read_all(int fd, char *text, size_t size)
+/* The last line that a descriptor gives, up to `size` - 1 characters of it. Whatever a library writes
+ * before it (ONEDNN_VERBOSE) is read and dropped: a full pipe would stop the writer. */
+static void read_last_line(int fd, char *text, size_t size)
 {
     size_t used = 0;
+    char block[4096];
     ssize_t got = 1;
-    while (used + 1 < size && got != 0) {
-        got = read(fd, text + used, size - 1 - used);
-        if (got > 0)
-            used += (size_t)got;
-        else if (got < 0 && errno != EINTR)
-            got = 0;
+    bool ended = false;
+    while (got > 0 || (got < 0 && errno == EINTR)) {
+        got = read(fd, block, sizeof block);
+        for (ssize_t i = 0; i < got; i++) {
+            if (ended)
+                used = 0;
+            ended = block[i] == '\n';
+            if (!ended && used + 1 < size)
+                text[used++] = block[i];
+        }
     }
     text[used] = '\0';
 }
 
-/* Runs this program with `argv`, its standard output into `text`. */
+/* Runs this program with `argv`, the last line of its standard output into `text`. */
 static enum status run_child(char *const *argv, char *text, size_t size)
 {
     int ends[2], state = 0;
@@ -105,7 +111,7 @@ static enum status run_child(char *const *argv, char *text, size_t size)
     posix_spawn_file_actions_destroy(&actions);
     close(ends[1]);
     if (error == 0) {
-        read_all(ends[0], text, size);
+        read_last_line(ends[0], text, size);
         while (waitpid(child, &state, 0) < 0 && errno == EINTR)
             ;
     }
