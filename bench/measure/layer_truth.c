@@ -278,7 +278,7 @@ static void conv_act_element(const struct layer_operands *o, struct place p,
     }
     if (d->kind == OP_CONV_SUM_ACT)
         add_term(sum, source(o, 1, p.n, p.y, p.x, p.c));
-    if (d->conv.with_relu || d->kind == OP_CONV_SUM_ACT)
+    if (d->conv.with_relu)
         sum->value = fmax(sum->value, 0);
 }
 
