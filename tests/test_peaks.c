@@ -3,6 +3,7 @@
 #include "bench/measure/chain.h"
 #include "bench/measure/peak.h"
 #include "impls/base/threads.h"
+#include "impls/fused/isa.h"
 #include "impls/ops.h"
 #include "tests/temp_dir.h"
 
@@ -103,12 +104,31 @@ static void test_peak(void **state)
 #endif
 }
 
+/* Half as wide numbers: not slower than f32 anywhere that has the instruction. */
+static void test_peak_of_bf16(void **state)
+{
+    (void)state;
+    struct peak one;
+    assert_int_equal(threads_set(1), OK);
+    assert_int_equal(peak_measure(&one), OK);
+    assert_true(one.bf16_gflops == 0);
+    if (!fused_isa_has_bf16()) {
+        assert_int_equal(peak_measure_bf16(&one), ERR_UNSUPPORTED);
+        return;
+    }
+    assert_int_equal(peak_measure_bf16(&one), OK);
+#ifndef SANITIZED
+    assert_true(one.bf16_gflops > 0.8 * one.gflops && one.bf16_gflops < 8 * one.gflops);
+#endif
+}
+
 static void test_bound(void **state)
 {
     (void)state;
-    const struct peak peak = {.gflops = 100, .memory_gbs = 20};
-    assert_true(fabs(peak_bound_ms(&peak, 2e8, 1e6) - 2) < 1e-9);
-    assert_true(fabs(peak_bound_ms(&peak, 1e6, 6e7) - 3) < 1e-9);
+    const struct peak peak = {.gflops = 100, .bf16_gflops = 200, .memory_gbs = 20};
+    assert_true(fabs(peak_bound_ms(&peak, DTYPE_F32, 2e8, 1e6) - 2) < 1e-9);
+    assert_true(fabs(peak_bound_ms(&peak, DTYPE_F32, 1e6, 6e7) - 3) < 1e-9);
+    assert_true(fabs(peak_bound_ms(&peak, DTYPE_BF16, 2e8, 1e6) - 1) < 1e-9);
 }
 
 /* ---- costs ---- */
@@ -146,7 +166,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_chain), cmocka_unit_test(test_chain_ends),
-        cmocka_unit_test(test_peak),  cmocka_unit_test(test_bound),
+        cmocka_unit_test(test_peak),  cmocka_unit_test(test_peak_of_bf16),
+        cmocka_unit_test(test_bound),
         cmocka_unit_test(test_flops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 
 #include "bench/measure/layer_fused.h"
 #include "bench/measure/layer_weighted.h"
+#include "impls/base/bf16.h"
 #include "impls/base/random.h"
 
 #include <math.h>
@@ -13,11 +14,21 @@
 
 enum { SPOTS = 64, LEAST_SPOTS = 8, TERMS_MOST = 1 << 24 };
 
+/* Half a unit in the last of bf16's 8 bits: what one rounding to it loses at most, relatively. */
+static const double half_unit = 0x1p-8;
+
 /* One round of checking: which operands, and how strictly results are judged. */
 struct round {
     const struct layer_operands *operands;
     bool exact;
     uint64_t seed;
+};
+
+/* An output as it is judged. */
+struct judged {
+    const char *name;
+    const float *data;
+    bool rounded, folded; /* to bf16: it; the products of the weights before, too */
 };
 
 static void reject(struct layer_verdict *verdict, const char *format, ...)
@@ -50,13 +61,30 @@ static size_t spot(const struct round *round, int i, size_t count)
     return random_below(stream, (uint64_t)i, (uint32_t)count);
 }
 
-static void check_element(const struct round *round, const char *name, const float *data,
-                          size_t at, struct layer_sum due, struct layer_verdict *verdict)
+static struct judged judged_dst(const struct layer_run *run)
 {
-    double error = fabs((double)data[at] - due.value);
-    double bound = round->exact ? 0 : 1e-5 * due.size;
-    if (!(error <= bound))
-        reject(verdict, "%s element %zu is %.9g where %.9g is due", name, at, (double)data[at],
+    const struct op_desc *d = &run->operands->desc;
+    const bool rounded = run->args.dst.dtype == DTYPE_BF16;
+    const bool folded = rounded && op_is_conv(d->kind) && d->kind != OP_CONV2D && d->conv.with_bn;
+    return (struct judged){"dst", layer_run_dst(run), rounded, folded};
+}
+
+/* How far a number may be from what is due on reals. */
+static double bound_of(const struct judged *output, struct layer_sum due)
+{
+    double bound = (1e-5 + (output->folded ? half_unit : 0)) * due.size;
+    return output->rounded ? bound + half_unit * (fabs(due.value) + bound) : bound;
+}
+
+static void check_element(const struct round *round, const struct judged *output, size_t at,
+                          struct layer_sum due, struct layer_verdict *verdict)
+{
+    const double value = (double)output->data[at];
+    if (round->exact && output->rounded)
+        due.value = (double)bf16_to_float(bf16_of_float((float)due.value));
+    double error = fabs(value - due.value);
+    if (!(error <= (round->exact ? 0 : bound_of(output, due))))
+        reject(verdict, "%s element %zu is %.9g where %.9g is due", output->name, at, value,
                due.value);
     if (!round->exact && due.size > 0)
         note_error(verdict, error / due.size);
@@ -65,15 +93,15 @@ static void check_element(const struct round *round, const char *name, const flo
 
 typedef bool truth(const struct layer_operands *operands, size_t index, struct layer_sum *sum);
 
-static void check_spots(const struct round *round, const char *name, const float *data,
-                        size_t count, truth *tell, struct layer_verdict *verdict)
+static void check_spots(const struct round *round, const struct judged *output, size_t count,
+                        truth *tell, struct layer_verdict *verdict)
 {
     for (int i = 0; i < SPOTS; i++) {
         size_t at = spot(round, i, count);
         struct layer_sum due;
         if (!tell(round->operands, at, &due))
             return;
-        check_element(round, name, data, at, due, verdict);
+        check_element(round, output, at, due, verdict);
     }
 }
 
@@ -94,9 +122,9 @@ static void check_param_spots(const struct round *round, const struct layer_run 
 #pragma omp parallel for schedule(static)
         for (int i = 0; i < spots; i++)
             layer_weighted_diff_param(o, p, spot(round, i, run->param[p].count), &due[i]);
+        const struct judged gradient = {.name = name, .data = run->param[p].grad};
         for (int i = 0; i < spots; i++)
-            check_element(round, name, run->param[p].grad, spot(round, i, run->param[p].count),
-                          due[i], verdict);
+            check_element(round, &gradient, spot(round, i, run->param[p].count), due[i], verdict);
     }
 }
 
@@ -124,7 +152,7 @@ static void check_identities(const struct round *round, const struct layer_run *
 static enum status whole_error(const struct layer_run *run, double *error)
 {
     size_t count = tensor_count(&run->operands->desc.dst);
-    const float *dst = run->args.dst.data;
+    const float *dst = layer_run_dst(run);
     double *due = malloc(count * sizeof *due), difference = 0, norm = 0;
     enum status status = due ? layer_fused_dst(run->operands, due)
                              : fail(ERR_MEMORY, "no memory for the definition");
@@ -150,7 +178,7 @@ static void check_fused(const struct round *round, const struct layer_run *run,
         reject(verdict, "%s", fail_text());
         return;
     }
-    if (!(error <= 1e-5))
+    if (!(error <= 1e-5 + (run->args.dst.dtype == DTYPE_BF16 ? half_unit : 0)))
         reject(verdict, "dst differs from its definition by %.3g (relative 2-norm)", error);
     note_error(verdict, error);
     check_identity(round, &identity, verdict);
@@ -182,26 +210,35 @@ static void check_alone(const struct round *round, struct layer_run *run,
     }
     if (layer_fused_knows(o->desc.kind))
         check_fused(round, run, verdict);
-    check_spots(round, "dst", run->args.dst.data, tensor_count(&o->desc.dst), layer_truth_dst,
-                verdict);
+    const struct judged dst = judged_dst(run);
+    check_spots(round, &dst, tensor_count(&o->desc.dst), layer_truth_dst, verdict);
     if (o->pass == PASS_BWD) {
-        check_spots(round, "diff_src0", run->args.diff_src[0].data, tensor_count(&o->desc.src[0]),
-                    layer_truth_diff_src, verdict);
+        const struct judged gradient = {.name = "diff_src0", .data = run->args.diff_src[0].data};
+        check_spots(round, &gradient, tensor_count(&o->desc.src[0]), layer_truth_diff_src,
+                    verdict);
         check_param_spots(round, run, verdict);
         check_identities(round, run, verdict);
     }
     check_params(run, verdict);
 }
 
-static void compare_exactly(const struct layer_output *a, const struct layer_output *b,
-                            const char *other, struct layer_verdict *verdict)
+static float in_bf16(float x)
 {
-    for (size_t i = 0; i < a->count; i++)
-        if (!(a->data[i] == b->data[i])) {
-            reject(verdict, "%s element %zu is %.9g where %s has %.9g", a->name, i,
-                   (double)a->data[i], other, (double)b->data[i]);
+    return bf16_to_float(bf16_of_float(x));
+}
+
+/* `rounded`: one of them, or both, was rounded to bf16. */
+static void compare_exactly(const struct layer_output *a, const struct layer_output *b,
+                            bool rounded, const char *other, struct layer_verdict *verdict)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        const float x = a->data[i], y = b->data[i];
+        if (!(rounded ? in_bf16(x) == in_bf16(y) : x == y)) {
+            reject(verdict, "%s element %zu is %.9g where %s has %.9g", a->name, i, (double)x,
+                   other, (double)y);
             return;
         }
+    }
 }
 
 static void compare_norms(const struct layer_output *a, const struct layer_output *b,
@@ -220,15 +257,25 @@ static void compare_norms(const struct layer_output *a, const struct layer_outpu
     note_error(verdict, error);
 }
 
+/* In the relative 2-norm, on reals. */
+static double norm_bound(const struct round *round, const struct layer_run *run,
+                         const struct layer_run *reference)
+{
+    const struct judged a = judged_dst(run), b = judged_dst(reference);
+    return (round->operands->pass == PASS_FWD ? 1e-5 : 1e-4) +
+           half_unit * (a.rounded + a.folded + b.rounded + b.folded);
+}
+
 static void compare(const struct round *round, const struct layer_run *run,
                     const struct layer_run *reference, struct layer_verdict *verdict)
 {
-    double bound = round->operands->pass == PASS_FWD ? 1e-5 : 1e-4;
+    const double bound = norm_bound(round, run, reference);
+    const bool rounded = run->dtype == DTYPE_BF16 || reference->dtype == DTYPE_BF16;
     struct layer_output a, b;
     verdict->like = reference->impl->name;
     for (int i = 0; layer_run_output(run, i, &a) && layer_run_output(reference, i, &b); i++) {
         if (round->exact)
-            compare_exactly(&a, &b, reference->impl->name, verdict);
+            compare_exactly(&a, &b, rounded, reference->impl->name, verdict);
         else
             compare_norms(&a, &b, bound, reference->impl->name, verdict);
     }
@@ -277,7 +324,8 @@ void layer_check(struct layer_operands *operands, struct layer_run *runs, int co
 static bool check_candidate(const struct round *round, struct layer_candidate *candidate,
                             struct layer_run *run, struct layer_verdict *verdict)
 {
-    if (layer_run_make(run, candidate->impl, candidate->ctx, round->operands) != OK) {
+    if (layer_run_make_in(run, candidate->impl, candidate->ctx, round->operands,
+                          candidate->dtype) != OK) {
         reject(verdict, "%s", fail_text());
         return false;
     }

@@ -29,6 +29,9 @@ void layer_verdict_print(const struct layer_verdict *verdict, char *text, size_t
  *   - parameters with what they were, unless batch statistics are taken;
  *   - every output with that of the first run that is right so far: relative 2-norm at most 1e-5
  *     forward, 1e-4 backward; on integers bit for bit.
+ * A result in bf16 may besides be wrong by its one rounding, 2^-8 of what is due, and where a batch
+ * normalisation is folded into the weights by theirs, 2^-8 of the sum of absolute terms; on
+ * integers it must be what is due, rounded. Its operands are to be exact in bf16.
  * Outputs are NaN before, so an element that is not written is found. Operands and runs are left
  * filled with reals. A run that reports a failure is not ok. */
 void layer_check(struct layer_operands *operands, struct layer_run *runs, int count,
@@ -38,7 +41,8 @@ void layer_check(struct layer_operands *operands, struct layer_run *runs, int co
 struct layer_candidate {
     const struct impl *impl;
     struct impl_ctx *ctx;
-    char how[96]; /* filled in: how its plan said it would run */
+    enum dtype dtype; /* of its maps */
+    char how[96];     /* filled in: how its plan said it would run */
 };
 
 /* The same checks, but runs are made one after the other and freed again, so that only two hold

@@ -1,6 +1,7 @@
 /* One operation made ready to run: see layer_run.h. */
 #include "bench/measure/layer_run.h"
 
+#include "impls/base/bf16.h"
 #include "impls/base/memory.h"
 #include "impls/base/random.h"
 
@@ -96,11 +97,26 @@ static void fill(float *data, size_t count, enum layer_fill how, uint64_t seed, 
                                        : 2 * random_uniform(stream, i) - 1;
 }
 
+static void round_to_bf16(float *data, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        data[i] = bf16_to_float(bf16_of_float(data[i]));
+}
+
 /* Variances: 1 .. 5, or within (0.5, 2.5). */
 static void make_positive(float *data, size_t count, enum layer_fill how)
 {
     for (size_t i = 0; i < count; i++)
         data[i] += how == FILL_INTEGERS ? 3 : 1.5f;
+}
+
+static void round_operands(struct layer_operands *o)
+{
+    for (int i = 0; i < op_sources(o->desc.kind); i++)
+        round_to_bf16(o->src[i], tensor_count(&o->desc.src[i]));
+    round_to_bf16(o->diff_dst, tensor_count(&o->desc.dst));
+    for (int i = 0; i < o->params; i++)
+        round_to_bf16(o->param[i], o->param_count[i]);
 }
 
 void layer_operands_fill(struct layer_operands *operands, enum layer_fill how, uint64_t seed)
@@ -114,6 +130,8 @@ void layer_operands_fill(struct layer_operands *operands, enum layer_fill how, u
         if (o->param_count[i] > 0 && strcmp(o->info[i].name, "running_var") == 0)
             make_positive(o->param[i], o->param_count[i], how);
     }
+    if (o->exact_in_bf16)
+        round_operands(o);
     struct random_stream stream = {seed, random_name("layer/labels")};
     uint32_t classes = (uint32_t)o->desc.src[0].c;
     for (int i = 0; i < o->desc.src[0].n; i++)
@@ -123,7 +141,7 @@ void layer_operands_fill(struct layer_operands *operands, enum layer_fill how, u
 static enum status make_tensor(struct tensor *t, const struct tensor *like)
 {
     *t = *like;
-    t->data = memory_alloc(tensor_count(like) * sizeof(float));
+    t->data = memory_alloc(tensor_count(like) * dtype_bytes(like->dtype));
     return t->data ? OK : ERR_MEMORY;
 }
 
@@ -139,26 +157,57 @@ static enum status make_param(struct layer_run *run, int i)
     return o->desc.want_diff_param & 1u << i ? allocate(&p->grad, p->count) : OK;
 }
 
+struct op_desc layer_desc_in(const struct op_desc *desc, enum dtype dtype)
+{
+    struct op_desc made = *desc;
+    const bool gated = desc->kind == OP_MUL_CHANNEL || desc->kind == OP_MUL_SPATIAL;
+    for (int i = 0; i < op_sources(desc->kind); i++)
+        made.src[i].dtype = gated && i == 1 ? DTYPE_F32 : dtype;
+    made.dst.dtype = desc->kind == OP_SOFTMAX_XENT ? DTYPE_F32 : dtype;
+    return made;
+}
+
+/* Sources and, where dst is no floats, room to read it as such. */
+static enum status make_maps(struct layer_run *run, const struct op_desc *desc)
+{
+    struct op_args *args = &run->args;
+    TRY(make_tensor(&args->dst, &desc->dst));
+    if (desc->dst.dtype != DTYPE_F32)
+        TRY(allocate(&run->wide, tensor_count(&desc->dst)));
+    for (int i = 0; i < op_sources(desc->kind); i++) {
+        args->src[i] = desc->src[i];
+        args->src[i].data = run->operands->src[i];
+        if (desc->src[i].dtype == DTYPE_F32)
+            continue;
+        TRY(make_tensor(&args->src[i], &desc->src[i]));
+        run->half[i] = args->src[i].data;
+    }
+    return OK;
+}
+
 enum status layer_run_make(struct layer_run *run, const struct impl *impl, struct impl_ctx *ctx,
                            const struct layer_operands *operands)
 {
-    *run = (struct layer_run){.impl = impl, .operands = operands};
-    const struct op_desc *desc = &operands->desc;
+    return layer_run_make_in(run, impl, ctx, operands, DTYPE_F32);
+}
+
+enum status layer_run_make_in(struct layer_run *run, const struct impl *impl, struct impl_ctx *ctx,
+                              const struct layer_operands *operands, enum dtype dtype)
+{
+    const struct op_desc made = layer_desc_in(&operands->desc, dtype), *desc = &made;
+    *run = (struct layer_run){.impl = impl, .operands = operands, .dtype = dtype};
     struct op_args *args = &run->args;
     if (!impl->ops[desc->kind])
         return fail(ERR_UNSUPPORTED, "%s does not offer this operation", impl->name);
     if (operands->pass == PASS_BWD && !impl->ops[desc->kind]->backward)
         return fail(ERR_UNSUPPORTED, "%s has no backward pass of this operation", impl->name);
     TRY(plan_make(&run->plan, impl, ctx, desc));
-    TRY(make_tensor(&args->dst, &desc->dst));
-    args->diff_dst = desc->dst;
+    TRY(make_maps(run, desc));
+    args->diff_dst = operands->desc.dst;
     args->diff_dst.data = operands->diff_dst;
-    for (int i = 0; i < op_sources(desc->kind); i++) {
-        args->src[i] = desc->src[i];
-        args->src[i].data = operands->src[i];
+    for (int i = 0; i < op_sources(desc->kind); i++)
         if (desc->want_diff_src & 1u << i)
-            TRY(make_tensor(&args->diff_src[i], &desc->src[i]));
-    }
+            TRY(make_tensor(&args->diff_src[i], &operands->desc.src[i]));
     for (int i = 0; i < operands->params; i++)
         TRY(make_param(run, i));
     args->labels = operands->labels;
@@ -173,12 +222,25 @@ static void poison(float *data, size_t count)
         data[i] = NAN;
 }
 
+static void poison_dst(struct layer_run *run)
+{
+    uint16_t *halves = run->args.dst.data;
+    const size_t count = tensor_count(&run->args.dst);
+    if (run->args.dst.dtype == DTYPE_F32)
+        poison(run->args.dst.data, count);
+    for (size_t i = 0; run->args.dst.dtype == DTYPE_BF16 && i < count; i++)
+        halves[i] = bf16_of_float(NAN);
+}
+
 void layer_run_reset(struct layer_run *run)
 {
     const struct layer_operands *o = run->operands;
-    poison(run->args.dst.data, tensor_count(&o->desc.dst));
-    for (int i = 0; i < op_sources(o->desc.kind); i++)
+    poison_dst(run);
+    for (int i = 0; i < op_sources(o->desc.kind); i++) {
         poison(run->args.diff_src[i].data, tensor_count(&o->desc.src[i]));
+        if (run->half[i])
+            bf16_narrow(o->src[i], run->half[i], tensor_count(&o->desc.src[i]));
+    }
     for (int i = 0; i < o->params; i++) {
         struct param *p = &run->param[i];
         if (p->count > 0)
@@ -198,13 +260,24 @@ enum status layer_run_backward(struct layer_run *run)
     return run->plan.entry->backward(&run->plan, &run->args);
 }
 
+const float *layer_run_dst(const struct layer_run *run)
+{
+    if (run->args.dst.dtype == DTYPE_F32)
+        return run->args.dst.data;
+    bf16_widen(run->args.dst.data, run->wide, tensor_count(&run->args.dst));
+    return run->wide;
+}
+
 void layer_run_free(struct layer_run *run)
 {
     struct op_args *args = &run->args;
     plan_release(&run->plan);
     memory_free(args->dst.data);
-    for (int i = 0; i < OP_MAX_SRC; i++)
+    for (int i = 0; i < OP_MAX_SRC; i++) {
         memory_free(args->diff_src[i].data);
+        memory_free(run->half[i]);
+    }
+    memory_free(run->wide);
     for (int i = 0; i < OP_MAX_PARAM; i++) {
         memory_free(run->param[i].data);
         memory_free(run->param[i].grad);
@@ -284,7 +357,7 @@ bool layer_run_output(const struct layer_run *run, int i, struct layer_output *o
         return gradient_output(run, i, output);
     if (i > 0)
         return statistic_output(run, i - 1, output);
-    *output = (struct layer_output){"dst", run->args.dst.data, tensor_count(&o->desc.dst)};
+    *output = (struct layer_output){"dst", layer_run_dst(run), tensor_count(&o->desc.dst)};
     return true;
 }
 

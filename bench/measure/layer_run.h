@@ -20,6 +20,8 @@ struct layer_operands {
     float *param[OP_MAX_PARAM];
     size_t param_count[OP_MAX_PARAM]; /* 0: an empty slot, its pointer is NULL */
     int32_t *labels; /* of OP_SOFTMAX_XENT */
+    bool exact_in_bf16; /* set by the caller: values filled in are rounded to what bf16 holds, so
+                           that runs in f32 and in bf16 are given the same numbers */
 };
 
 /* Small integers (-2 .. 2): products and sums of them are exact in float, so every right
@@ -34,13 +36,20 @@ enum status layer_operands_make(struct layer_operands *operands, const struct op
 void layer_operands_fill(struct layer_operands *operands, enum layer_fill fill, uint64_t seed);
 void layer_operands_free(struct layer_operands *operands);
 
+/* The description with its maps in `dtype`. In bf16 stay f32, as in networks: a gate that multiplies
+ * a map, and losses. */
+struct op_desc layer_desc_in(const struct op_desc *desc, enum dtype dtype);
+
 /* One implementation at work on operands, which it borrows. */
 struct layer_run {
     const struct impl *impl;
     const struct layer_operands *operands;
+    enum dtype dtype;   /* of its maps */
     struct op_plan plan;
     struct op_args args;
     struct param param[OP_MAX_PARAM]; /* own copies: running statistics are written to */
+    void *half[OP_MAX_SRC];           /* own copies of sources in bf16; NULL: the operands' */
+    float *wide;                      /* room for a dst in bf16 as floats */
 };
 
 /* Plans and allocates; both statuses and messages of a failed plan come through. Freed by
@@ -48,13 +57,21 @@ struct layer_run {
 enum status layer_run_make(struct layer_run *run, const struct impl *impl, struct impl_ctx *ctx,
                            const struct layer_operands *operands);
 
+/* The same with maps of that dtype: bf16 is for a forward pass where the implementation offers it,
+ * else ERR_UNSUPPORTED. */
+enum status layer_run_make_in(struct layer_run *run, const struct impl *impl, struct impl_ctx *ctx,
+                              const struct layer_operands *operands, enum dtype dtype);
+
 /* Takes the operands' present values: copies parameters (their version changes, so plans pack
- * anew) and fills every output with NaN. */
+ * anew) and sources in bf16, and fills every output with NaN. */
 void layer_run_reset(struct layer_run *run);
 
 /* Runs a pass. Backward follows a forward pass; it may be repeated. */
 enum status layer_run_forward(struct layer_run *run);
 enum status layer_run_backward(struct layer_run *run);
+
+/* What dst holds at this moment, as floats. */
+const float *layer_run_dst(const struct layer_run *run);
 void layer_run_free(struct layer_run *run);
 
 /* Keeps outputs and frees what only a further pass would need; layer_run_free() still has to

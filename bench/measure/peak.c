@@ -108,8 +108,19 @@ enum status peak_measure(struct peak *peak)
                         : fail(ERR_NUMERIC, "the loops that find the machine's peak gave nothing");
 }
 
-double peak_bound_ms(const struct peak *peak, double flops, double bytes)
+enum status peak_measure_bf16(struct peak *peak)
 {
-    double work = flops * 1e-6 / peak->gflops, traffic = bytes * 1e-6 / peak->memory_gbs;
+    if (!fused_isa_has_bf16())
+        return fail(ERR_UNSUPPORTED, "the peak of bf16 needs AVX512_BF16");
+    struct attempt work = {.kernels = &peak_bf16, .threads = peak->threads};
+    peak->bf16_gflops = peak_bf16.flops * ITERATIONS * peak->threads * 1e-9 / best_of(&work);
+    return work.sum > 0 ? OK : fail(ERR_NUMERIC, "the loop that finds the peak of bf16 gave "
+                                                 "nothing");
+}
+
+double peak_bound_ms(const struct peak *peak, enum dtype dtype, double flops, double bytes)
+{
+    double gflops = dtype == DTYPE_BF16 ? peak->bf16_gflops : peak->gflops;
+    double work = flops * 1e-6 / gflops, traffic = bytes * 1e-6 / peak->memory_gbs;
     return work > traffic ? work : traffic;
 }

@@ -4,7 +4,7 @@
 #ifndef BENCH_MEASURE_PEAK_H
 #define BENCH_MEASURE_PEAK_H
 
-#include "impls/base/status.h"
+#include "impls/layer.h"
 
 #include <stddef.h>
 
@@ -13,6 +13,8 @@ struct peak {
     int threads;
     const char *isa;             /* of the loops: "baseline", "avx2", "avx512" */
     double gflops;               /* 10^9 operations a second, a multiply-add counts as two */
+    double bf16_gflops;          /* the same of bf16, summed in f32; 0: peak_measure_bf16() was not
+                                    called */
     double memory_gbs;           /* 10^9 bytes a second, reading far more than the caches hold */
     double cache_gbs;            /* the same, reading what fits the last cache together */
     size_t memory_bytes, cache_bytes; /* that were read each time */
@@ -22,7 +24,11 @@ struct peak {
  * four times the last cache, at least 128 MiB. ERR_MEMORY. */
 enum status peak_measure(struct peak *peak);
 
-/* The least milliseconds in which `flops` operations on `bytes` from memory could be done. */
-double peak_bound_ms(const struct peak *peak, double flops, double bytes);
+/* Adds bf16_gflops; takes a fifth of a second. ERR_UNSUPPORTED without AVX512_BF16. */
+enum status peak_measure_bf16(struct peak *peak);
+
+/* The least milliseconds in which `flops` operations on numbers of that dtype and `bytes` from
+ * memory could be done. */
+double peak_bound_ms(const struct peak *peak, enum dtype dtype, double flops, double bytes);
 
 #endif

@@ -14,5 +14,6 @@ struct peak_kernels {
 };
 
 extern const struct peak_kernels peak_baseline, peak_avx2, peak_avx512;
+extern const struct peak_kernels peak_bf16; /* without read() */
 
 #endif

@@ -66,41 +66,17 @@ static enum status parse_sizes(struct latency_settings *s, const char *text)
     return status;
 }
 
-static enum status parse_dtypes(struct latency_settings *s, const char *text)
-{
-    struct option_list items;
-    TRY(option_split("--dtype", text, &items));
-    enum status status = OK;
-    s->dtype_count = 0;
-    for (int i = 0; status == OK && i < items.count; i++) {
-        if (s->dtype_count == LATENCY_DTYPES)
-            status = fail(ERR_USAGE, "--dtype: %s is named twice", items.items[i]);
-        else
-            status = dtype_parse("--dtype", items.items[i], &s->dtypes[s->dtype_count++]);
-    }
-    if (status == OK && s->dtype_count == 2 && s->dtypes[0] == s->dtypes[1])
-        status = fail(ERR_USAGE, "--dtype: %s is named twice", dtype_name(s->dtypes[0]));
-    option_list_free(&items);
-    return status;
-}
-
-/* Without one, no row could be: this is said once. */
 static enum status check_dtypes(const struct latency_settings *s)
 {
-    bool bf16 = false, offered = false;
+    bool bf16 = false;
     for (int d = 0; d < s->dtype_count; d++)
         bf16 |= s->dtypes[d] == DTYPE_BF16;
-    if (!bf16)
-        return OK;
-    if (s->shape.train)
+    if (bf16 && s->shape.train)
         return fail(ERR_USAGE, "--dtype bf16 is for inference: training stays in f32");
-    if (strcmp(s->shape.algorithm, "winograd") == 0)
+    if (bf16 && strcmp(s->shape.algorithm, "winograd") == 0)
         return fail(ERR_USAGE, "--dtype bf16: --algorithm winograd is for f32; direct or auto "
                     "(which then is direct) was expected");
-    for (int i = 0; i < s->impl_count; i++)
-        offered |= impl_offers_bf16(s->impls[i]) == OK;
-    return offered ? OK : fail_prefix(impl_offers_bf16(s->impls[s->impl_count - 1]),
-                                      "--dtype bf16");
+    return option_check_bf16("--dtype", s->dtypes, s->dtype_count, s->impls, s->impl_count);
 }
 
 static enum status parse_option(struct latency_settings *s, int key, char *value)
@@ -134,7 +110,7 @@ static enum status parse_option(struct latency_settings *s, int key, char *value
         shape->algorithm = value;
         return OK;
     case KEY_DTYPE:
-        return parse_dtypes(s, value);
+        return option_dtypes("--dtype", value, s->dtypes, &s->dtype_count);
     case KEY_SAMPLES:
         s->samples_given = true;
         return option_int("--samples", value, 1, 1000000, &s->sample.samples);

@@ -20,7 +20,7 @@ struct slot {
 struct group {
     const char *model;
     const struct latency_shape *shape;            /* of the first dtype */
-    struct latency_shape shapes[LATENCY_DTYPES];  /* one each */
+    struct latency_shape shapes[OPTION_DTYPES];  /* one each */
     struct latency_network *networks;
     struct slot *slots;
 };

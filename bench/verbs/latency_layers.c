@@ -190,7 +190,7 @@ static void add_subject(struct table *table, const struct breakdown *b, const ch
 static void add_cost(struct table *table, const struct breakdown *b, double *samples,
                      const struct link *cost)
 {
-    double low, high, bound = peak_bound_ms(b->peak, cost->flops, cost->bytes);
+    double low, high, bound = peak_bound_ms(b->peak, DTYPE_F32, cost->flops, cost->bytes);
     percentile_sort(samples, b->chain.n);
     double median = percentile_median(samples, b->chain.n);
     table_number(table, "macs", cost->macs);

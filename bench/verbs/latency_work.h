@@ -25,8 +25,6 @@ struct latency_shape {
     uint64_t seed;        /* of weights, inputs, labels and the order within a round */
 };
 
-enum { LATENCY_DTYPES = 2 };
-
 struct latency_size {
     int h, w; /* 0: the network's own size */
 };
@@ -41,7 +39,7 @@ struct latency_settings {
     int threads[OPTION_NUMBERS], thread_count;
     struct latency_size sizes[OPTION_NUMBERS];
     int size_count;
-    enum dtype dtypes[LATENCY_DTYPES]; /* timed in turns, as attentions and implementations are */
+    enum dtype dtypes[OPTION_DTYPES]; /* timed in turns, as attentions and implementations are */
     int dtype_count;
     struct latency_shape shape; /* what the lists above do not say */
     struct sample_settings sample;

@@ -11,127 +11,45 @@
 #include <string.h>
 #include <unistd.h>
 
-#define VERB "layers"
-
 /* The runs of a case that could be planned, all of the same operands, to be timed. */
 struct group {
     struct layer_operands operands;
     int count;
-    struct layer_run runs[OPTION_IMPLS];
-    const struct layers_opened *of[OPTION_IMPLS];
-    struct layer_verdict verdicts[OPTION_IMPLS];
-    struct sample_series series[OPTION_IMPLS];
+    struct layer_run runs[LAYERS_RUNNERS];
+    struct layers_runner of[LAYERS_RUNNERS];
+    struct layer_verdict verdicts[LAYERS_RUNNERS];
+    struct sample_series series[LAYERS_RUNNERS];
 };
 
-enum { KEY_CASES = 'c', KEY_IMPL = 'i', KEY_THREADS = 't', KEY_PASS = 'p', KEY_FORMAT = 'f',
-       KEY_SAMPLES = 'n', KEY_BATCH = 'b', KEY_MIN_MS = 1000, KEY_SECONDS, KEY_SEED, KEY_CHECK };
+/* ---- who runs ---- */
 
-static const struct argp_option options[] = {
-    {"cases", KEY_CASES, "FILE|CASE,...", 0,
-     "files of cases, or cases as text: 'conv2d n1 h56 w56 c64 oc64 k3 p1' (bench/cases/ has "
-     "some). A problem of benchdnn (mb2ic64ih56oc64oh56kh3ph1) or a batch file of them is read, "
-     "too; conv:, pool:, ip: or bnorm: in front says of which driver", 0},
-    {"batch", KEY_BATCH, "N,...", 0, "run every case with these batch sizes instead of its own", 0},
-    {"impl", KEY_IMPL, "NAMES", 0, "implementations to time: all (default), or names", 0},
-    {"threads", KEY_THREADS, "N,...", 0, "numbers of threads (default: all there are)", 0},
-    {"pass", KEY_PASS, "fwd,bwd", 0,
-     "passes to time (default: what --dir in a batch file of benchdnn says, else fwd); bwd is the "
-     "gradients of all sources and parameters", 0},
-    {"check-only", KEY_CHECK, NULL, 0, "check and do not time: one implementation after the other, "
-     "so that large batches fit into memory", 0},
-    {"format", KEY_FORMAT, "FORMAT", 0, "text (default), json, csv or md", 0},
-    {"samples", KEY_SAMPLES, "N", 0, "samples of each row (default 15)", 0},
-    {"min-ms", KEY_MIN_MS, "MS", 0, "shorter calls are repeated until a sample lasts so long "
-     "(default 10)", 0},
-    {"seconds", KEY_SECONDS, "S", 0, "time on one row after which it gets no more samples, "
-     "but at least 3 (default 5; 0: no limit)", 0},
-    {"seed", KEY_SEED, "N", 0, "of operands and of the order within a round (default 1)", 0},
-    {0}};
-
-static enum status parse_cases(struct layers_settings *s, const char *text)
+/* Every implementation in f32, whether that is asked for or only helps to check; then in bf16
+ * those that are asked for. Their number. */
+static int list_runners(const struct layers_work *work, struct layers_runner *list)
 {
-    struct option_list items;
-    TRY(option_split("--cases", text, &items));
-    enum status status = OK;
-    for (int i = 0; status == OK && i < items.count; i++)
-        status = case_list_add(&s->cases, items.items[i]);
-    option_list_free(&items);
-    return status == OK ? OK : fail_prefix(status, "--cases");
+    const struct layers_settings *s = work->settings;
+    bool wanted[] = {[DTYPE_F32] = false, [DTYPE_BF16] = false};
+    int count = 0;
+    for (int d = 0; d < s->dtype_count; d++)
+        wanted[s->dtypes[d]] = true;
+    for (int d = DTYPE_F32; d <= DTYPE_BF16; d++)
+        for (int i = 0; i < work->opened_count; i++) {
+            const struct layers_opened *opened = &work->opened[i];
+            const bool asked = wanted[d] && opened->asked;
+            if (asked || d == DTYPE_F32)
+                list[count++] = (struct layers_runner){opened, (enum dtype)d, asked};
+        }
+    return count;
 }
 
-static enum status parse_passes(struct layers_settings *s, const char *text)
+/* A fault for every row that was asked for. */
+static void add_faults(struct layers_work *work, const struct layers_case *c, const char *message)
 {
-    static const char *const words[] = {"fwd", "bwd"};
-    struct option_list items;
-    TRY(option_split("--pass", text, &items));
-    memset(s->pass, 0, sizeof s->pass);
-    s->pass_given = true;
-    enum status status = OK;
-    for (int i = 0; status == OK && i < items.count; i++) {
-        int pass = 0;
-        status = option_word("--pass", items.items[i], words, PASS_COUNT, &pass);
-        s->pass[pass] = true;
-    }
-    option_list_free(&items);
-    return status;
-}
-
-static enum status parse_option(struct layers_settings *s, int key, const char *value)
-{
-    switch (key) {
-    case KEY_CASES:
-        return parse_cases(s, value);
-    case KEY_BATCH:
-        return option_ints("--batch", value, 1, 65536, s->batches, &s->batch_count);
-    case KEY_IMPL:
-        return option_impls("--impl", value, s->impls, &s->impl_count);
-    case KEY_THREADS:
-        return option_ints("--threads", value, 1, threads_available(), s->threads,
-                           &s->thread_count);
-    case KEY_PASS:
-        return parse_passes(s, value);
-    case KEY_CHECK:
-        s->check_only = true;
-        return OK;
-    case KEY_FORMAT:
-        return table_format_parse(value, &s->format);
-    case KEY_SAMPLES:
-        return option_int("--samples", value, 1, 1000000, &s->sample.samples);
-    case KEY_MIN_MS:
-        return option_double("--min-ms", value, 0, 10000, &s->sample.sample_ms);
-    case KEY_SECONDS:
-        return option_double("--seconds", value, 0, 86400, &s->sample.seconds);
-    default:
-        return option_seed("--seed", value, &s->sample.seed);
-    }
-}
-
-static error_t parse(int key, char *value, struct argp_state *state)
-{
-    for (const struct argp_option *option = options; option->name; option++)
-        if (option->key == key)
-            return option_error(parse_option(state->input, key, value));
-    return option_unknown(key, value);
-}
-
-static enum status parse_settings(struct layers_settings *s, int argc, char **argv)
-{
-    static const struct argp argp = {
-        .options = options,
-        .parser = parse,
-        .doc = "Check single operations and time them.\vEach case is first computed by every "
-               "implementation of this build and compared with the definition in double precision, "
-               "with identities of the gradients, and with the other implementations; on integers "
-               "exactly where that is possible. A case that disagrees is reported and not timed."};
-    TRY(option_parse(&argp, VERB, argc, argv, s));
-    if (s->cases.count == 0)
-        return fail(ERR_USAGE, "--cases is needed: a file of cases, or a case such as "
-                               "'conv2d n1 h56 w56 c64 oc64 k3 p1'");
-    if (s->impl_count == 0)
-        TRY(option_impls("--impl", "all", s->impls, &s->impl_count));
-    if (s->thread_count == 0)
-        s->threads[s->thread_count++] = threads_available();
-    return s->batch_count > 0 ? case_list_batches(&s->cases, s->batches, s->batch_count) : OK;
+    struct layers_runner list[LAYERS_RUNNERS];
+    const int count = list_runners(work, list);
+    for (int i = 0; i < count; i++)
+        if (list[i].asked)
+            layers_add_fault(work, c, &list[i], NULL, message);
 }
 
 /* ---- timing ---- */
@@ -148,15 +66,15 @@ static enum status run_backward(void *run)
 
 static bool is_timed(const struct group *group, int i)
 {
-    return group->verdicts[i].ok && group->of[i]->asked;
+    return group->verdicts[i].ok && group->of[i].asked;
 }
 
 /* Times what was found right; the others stay without samples. */
 static enum status time_group(const struct layers_settings *settings, struct group *group)
 {
-    struct sample_target targets[OPTION_IMPLS];
-    struct sample_series series[OPTION_IMPLS] = {{0}};
-    int count = 0, place[OPTION_IMPLS];
+    struct sample_target targets[LAYERS_RUNNERS];
+    struct sample_series series[LAYERS_RUNNERS] = {{0}};
+    int count = 0, place[LAYERS_RUNNERS];
     for (int i = 0; i < group->count; i++)
         if (is_timed(group, i)) {
             bool forward = group->operands.pass == PASS_FWD;
@@ -174,42 +92,46 @@ static enum status time_group(const struct layers_settings *settings, struct gro
 
 static void make_runs(struct layers_work *work, const struct layers_case *c, struct group *group)
 {
-    for (int i = 0; i < work->opened_count; i++) {
-        const struct layers_opened *opened = &work->opened[i];
+    struct layers_runner list[LAYERS_RUNNERS];
+    const int count = list_runners(work, list);
+    for (int i = 0; i < count; i++) {
+        const struct layers_opened *opened = list[i].opened;
         struct layer_run *run = &group->runs[group->count];
-        enum status status = layer_run_make(run, opened->impl, opened->ctx, &group->operands);
+        enum status status = layer_run_make_in(run, opened->impl, opened->ctx, &group->operands,
+                                               list[i].dtype);
         if (status == OK) {
-            group->of[group->count++] = opened;
+            group->of[group->count++] = list[i];
             continue;
         }
         layer_run_free(run);
-        if (opened->asked)
-            layers_add_fault(work, c, opened->impl, NULL, fail_text());
+        if (list[i].asked)
+            layers_add_fault(work, c, &list[i], NULL, fail_text());
     }
 }
 
 /* The row of an implementation that was asked for; of another, only what is wrong with it. */
 static enum status report(struct layers_work *work, const struct layers_case *c,
-                          const struct layers_opened *opened, const char *how,
+                          const struct layers_runner *runner, const char *how,
                           const struct layer_verdict *verdict, const struct sample_series *series)
 {
-    if (opened->asked)
-        return layers_add_row(work, c, opened->impl, how, verdict, series);
+    if (runner->asked)
+        return layers_add_row(work, c, runner, how, verdict, series);
     if (!verdict->ok)
-        fprintf(stderr, "cbam-bench " VERB ": note: %s, which is not asked for, fails the check: "
-                        "%s\n", opened->impl->name, verdict->message);
+        fprintf(stderr, "cbam-bench layers: note: %s, which is not asked for, fails the check: "
+                        "%s\n", runner->opened->impl->name, verdict->message);
     return OK;
 }
 
 static enum status finish_group(struct layers_work *work, const struct layers_case *c,
                                 struct group *group)
 {
+    group->operands.exact_in_bf16 = layers_in_bf16(work->settings);
     make_runs(work, c, group);
     layer_check(&group->operands, group->runs, group->count, work->settings->sample.seed,
                 group->verdicts);
     TRY(time_group(work->settings, group));
     for (int i = 0; i < group->count; i++)
-        TRY(report(work, c, group->of[i], group->runs[i].plan.how, &group->verdicts[i],
+        TRY(report(work, c, &group->of[i], group->runs[i].plan.how, &group->verdicts[i],
                    &group->series[i]));
     return OK;
 }
@@ -234,19 +156,13 @@ static enum status time_case(struct layers_work *work, const struct layers_case 
 
 /* ---- checking alone ---- */
 
-/* A fault for every implementation that was asked for. */
-static void add_faults(struct layers_work *work, const struct layers_case *c, const char *message)
-{
-    for (int i = 0; i < work->opened_count; i++)
-        if (work->opened[i].asked)
-            layers_add_fault(work, c, work->opened[i].impl, NULL, message);
-}
-
 /* Memory is asked for before it is taken: what a machine does not have may end the process. */
 static bool fits(const struct layers_work *work, const struct layers_case *c, char *message,
                  size_t size)
 {
-    double needed = layer_run_memory(c->desc, c->pass, 2) / (1 << 20);
+    /* A run in bf16 holds its dst as floats, too. */
+    const int runs = layers_in_bf16(work->settings) ? 3 : 2;
+    double needed = layer_run_memory(c->desc, c->pass, runs) / (1 << 20);
     snprintf(message, size, "needs %.0f MB of memory where the machine has %.0f", needed,
              work->memory_mb);
     return work->memory_mb <= 0 || needed <= work->memory_mb;
@@ -255,15 +171,18 @@ static bool fits(const struct layers_work *work, const struct layers_case *c, ch
 static enum status check_all(struct layers_work *work, const struct layers_case *c,
                              struct layer_operands *operands)
 {
-    struct layer_candidate candidates[OPTION_IMPLS];
-    struct layer_verdict verdicts[OPTION_IMPLS];
-    for (int i = 0; i < work->opened_count; i++)
-        candidates[i] = (struct layer_candidate){.impl = work->opened[i].impl,
-                                                 .ctx = work->opened[i].ctx};
-    layer_check_in_turn(operands, candidates, work->opened_count, work->settings->sample.seed,
-                        verdicts);
-    for (int i = 0; i < work->opened_count; i++)
-        TRY(report(work, c, &work->opened[i], candidates[i].how, &verdicts[i], NULL));
+    struct layer_candidate candidates[LAYERS_RUNNERS];
+    struct layer_verdict verdicts[LAYERS_RUNNERS];
+    struct layers_runner list[LAYERS_RUNNERS];
+    const int count = list_runners(work, list);
+    operands->exact_in_bf16 = layers_in_bf16(work->settings);
+    for (int i = 0; i < count; i++)
+        candidates[i] = (struct layer_candidate){.impl = list[i].opened->impl,
+                                                 .ctx = list[i].opened->ctx,
+                                                 .dtype = list[i].dtype};
+    layer_check_in_turn(operands, candidates, count, work->settings->sample.seed, verdicts);
+    for (int i = 0; i < count; i++)
+        TRY(report(work, c, &list[i], candidates[i].how, &verdicts[i], NULL));
     return OK;
 }
 
@@ -350,6 +269,21 @@ static void close_all(struct layers_work *work)
     }
 }
 
+static enum status measure_peak(struct layers_work *work)
+{
+    struct peak *peak = &work->peak;
+    char bf16[40] = "";
+    TRY(peak_measure(peak));
+    if (layers_in_bf16(work->settings)) {
+        TRY(peak_measure_bf16(peak));
+        snprintf(bf16, sizeof bf16, ", %.0f in bf16", peak->bf16_gflops);
+    }
+    table_note(work->table, "this machine at most, measured with %d threads: %.0f GFLOP/s (%s)%s, "
+               "%.1f GB/s from memory, %.0f GB/s from the last cache", work->threads, peak->gflops,
+               peak->isa, bf16, peak->memory_gbs, peak->cache_gbs);
+    return OK;
+}
+
 /* Contexts belong to one number of threads: layer.h asks for threads_set() before open(). */
 static enum status run_threads(struct layers_work *work, int threads)
 {
@@ -357,11 +291,7 @@ static enum status run_threads(struct layers_work *work, int threads)
     work->threads = threads;
     enum status status = open_all(work);
     if (status == OK && !work->settings->check_only)
-        status = peak_measure(&work->peak);
-    if (status == OK && !work->settings->check_only)
-        table_note(work->table, "this machine at most, measured with %d threads: %.0f GFLOP/s "
-                   "(%s), %.1f GB/s from memory, %.0f GB/s from the last cache", threads,
-                   work->peak.gflops, work->peak.isa, work->peak.memory_gbs, work->peak.cache_gbs);
+        status = measure_peak(work);
     if (status == OK)
         status = run_cases(work);
     close_all(work);
@@ -373,11 +303,11 @@ static void tell_scope(const struct layers_work *work)
 {
     char text[1024];
     if (case_list_print_scope(&work->settings->cases, text, sizeof text) > 0) {
-        fprintf(stderr, "cbam-bench " VERB ": %s\n", text);
+        fprintf(stderr, "cbam-bench layers: %s\n", text);
         table_note(work->table, "%s", text);
     }
     if (case_list_print_ignored(&work->settings->cases, text, sizeof text) > 0)
-        fprintf(stderr, "cbam-bench " VERB ": %s\n", text);
+        fprintf(stderr, "cbam-bench layers: %s\n", text);
 }
 
 static void add_notes(struct layers_work *work)
@@ -419,13 +349,13 @@ int verb_layers(int argc, char **argv)
     struct layers_settings settings = {.sample = sample_defaults()};
     settings.sample.seconds = 5;
     struct layers_work work = {.settings = &settings};
-    record_start(&work.record, VERB, argc, argv);
-    enum status status = parse_settings(&settings, argc, argv);
+    record_start(&work.record, "layers", argc, argv);
+    enum status status = layers_parse(&settings, argc, argv);
     if (status == OK) {
         work.table = layers_table_new(&settings);
         status = run_all(&work);
         table_free(work.table);
     }
     case_list_free(&settings.cases);
-    return verb_fail(VERB, status);
+    return verb_fail("layers", status);
 }

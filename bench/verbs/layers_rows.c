@@ -9,6 +9,7 @@ static const struct table_column columns[] = {
     {.name = "case"},
     {.name = "pass"},
     {.name = "impl"},
+    {.name = "dtype"},
     {.name = "how"},
     {.name = "threads"},
     {.name = "n"},
@@ -48,6 +49,8 @@ static void hide_columns(struct table *table, const struct layers_settings *sett
         named |= settings->cases.info[i].name[0] != '\0';
     if (!named)
         table_hide(table, "name");
+    if (!layers_in_bf16(settings))
+        table_hide(table, "dtype");
     if (!settings->check_only)
         table_hide(table, "checked");
     for (size_t i = 0; settings->check_only && i < sizeof times / sizeof times[0]; i++)
@@ -69,14 +72,15 @@ void layers_clear_progress(void)
 }
 
 static void start_row(struct layers_work *work, const struct layers_case *c,
-                      const struct impl *impl, const char *how)
+                      const struct layers_runner *runner, const char *how)
 {
     char text[256];
     op_print(c->desc, text, sizeof text);
     table_row(work->table);
     table_text(work->table, "case", text);
     table_text(work->table, "pass", layer_pass_name(c->pass));
-    table_text(work->table, "impl", impl->name);
+    table_text(work->table, "impl", runner->opened->impl->name);
+    table_text(work->table, "dtype", dtype_name(runner->dtype));
     table_text(work->table, "how", how);
     table_number(work->table, "threads", work->threads);
     table_text(work->table, "name", c->name[0] ? c->name : NULL);
@@ -85,9 +89,9 @@ static void start_row(struct layers_work *work, const struct layers_case *c,
 }
 
 void layers_add_fault(struct layers_work *work, const struct layers_case *c,
-                      const struct impl *impl, const char *how, const char *message)
+                      const struct layers_runner *runner, const char *how, const char *message)
 {
-    start_row(work, c, impl, how);
+    start_row(work, c, runner, how);
     char reason[300];
     snprintf(reason, sizeof reason, "FAILED: %s", message);
     table_missing(work->table, "check", reason);
@@ -96,8 +100,9 @@ void layers_add_fault(struct layers_work *work, const struct layers_case *c,
     char text[256];
     op_print(c->desc, text, sizeof text);
     layers_clear_progress();
-    fprintf(stderr, "cbam-bench layers: %s on %s, %s: %s\n", text, impl->name,
-            layer_pass_name(c->pass), message);
+    fprintf(stderr, "cbam-bench layers: %s on %s, %s%s: %s\n", text,
+            runner->opened->impl->name, layer_pass_name(c->pass),
+            runner->dtype == DTYPE_BF16 ? " in bf16" : "", message);
 }
 
 /* People see why it is missing; for machines it is just not there. */
@@ -113,12 +118,14 @@ static void add_p90(const struct layers_work *work, const struct sample_summary 
 }
 
 /* Rates at the median, and what the machine could do at most. */
-static void add_rates(const struct layers_work *work, const struct layers_case *c, double median)
+static void add_rates(const struct layers_work *work, const struct layers_case *c,
+                      enum dtype dtype, double median)
 {
     struct table *table = work->table;
+    const struct op_desc desc = layer_desc_in(c->desc, dtype);
     double macs = layer_pass_macs(c->desc, c->pass), flops = layer_pass_flops(c->desc, c->pass);
-    double bytes = layer_pass_bytes(c->desc, c->pass);
-    double bound = peak_bound_ms(&work->peak, flops, bytes);
+    double bytes = layer_pass_bytes(&desc, c->pass);
+    double bound = peak_bound_ms(&work->peak, dtype, flops, bytes);
     table_number(table, "macs", macs);
     table_number(table, "flops", flops);
     table_number(table, "bytes", bytes);
@@ -132,7 +139,7 @@ static void add_rates(const struct layers_work *work, const struct layers_case *
 }
 
 static enum status add_times(struct layers_work *work, const struct layers_case *c,
-                             const struct sample_series *series)
+                             enum dtype dtype, const struct sample_series *series)
 {
     struct table *table = work->table;
     struct sample_summary summary;
@@ -145,7 +152,7 @@ static enum status add_times(struct layers_work *work, const struct layers_case 
     }
     table_number(table, "min_ms", summary.min);
     add_p90(work, &summary);
-    add_rates(work, c, summary.median);
+    add_rates(work, c, dtype, summary.median);
     table_number(table, "repeats", series->repeats);
     table_bool(table, "steady", series->steady);
     if (series->wall_seconds > 0)
@@ -158,16 +165,16 @@ static enum status add_times(struct layers_work *work, const struct layers_case 
 }
 
 enum status layers_add_row(struct layers_work *work, const struct layers_case *c,
-                           const struct impl *impl, const char *how,
+                           const struct layers_runner *runner, const char *how,
                            const struct layer_verdict *verdict,
                            const struct sample_series *series)
 {
     char checked[160];
     if (!verdict->ok) {
-        layers_add_fault(work, c, impl, how, verdict->message);
+        layers_add_fault(work, c, runner, how, verdict->message);
         return OK;
     }
-    start_row(work, c, impl, how);
+    start_row(work, c, runner, how);
     if (verdict->exact)
         table_text(work->table, "check", "exact");
     else
@@ -176,7 +183,7 @@ enum status layers_add_row(struct layers_work *work, const struct layers_case *c
     layer_verdict_print(verdict, checked, sizeof checked);
     table_text(work->table, "checked", checked);
     if (series)
-        return add_times(work, c, series);
+        return add_times(work, c, runner->dtype, series);
     table_number(work->table, "n", 0);
     return OK;
 }

@@ -17,6 +17,8 @@ struct layers_settings {
     const struct impl *impls[OPTION_IMPLS];
     int impl_count;
     int threads[OPTION_NUMBERS], thread_count;
+    enum dtype dtypes[OPTION_DTYPES]; /* timed in turns, as implementations are */
+    int dtype_count;
     bool pass[PASS_COUNT], pass_given; /* not given: as the cases say, else forward */
     bool check_only;
     enum table_format format;
@@ -27,7 +29,7 @@ struct layers_settings {
 struct layers_opened {
     const struct impl *impl;
     struct impl_ctx *ctx;
-    bool asked; /* the others only help to check */
+    bool asked; /* the others only help to check, in f32 */
 };
 
 /* What the whole verb works on. */
@@ -44,10 +46,27 @@ struct layers_work {
 
 /* One pass of one case. */
 struct layers_case {
-    const struct op_desc *desc;
+    const struct op_desc *desc; /* in f32 */
     const char *name;
     enum layer_pass pass;
 };
+
+/* Who is looked at in one row, and in which dtype. */
+struct layers_runner {
+    const struct layers_opened *opened;
+    enum dtype dtype;
+    bool asked; /* the row is */
+};
+enum { LAYERS_RUNNERS = OPTION_IMPLS * OPTION_DTYPES };
+
+/* ---- command line (layers_options.c) ---- */
+
+/* Fills settings; cases are to be freed by case_list_free() in every case. ERR_USAGE, and what
+ * reading cases gives. */
+enum status layers_parse(struct layers_settings *settings, int argc, char **argv);
+
+/* Whether bf16 is among the dtypes. */
+bool layers_in_bf16(const struct layers_settings *settings);
 
 /* ---- rows (layers_rows.c) ---- */
 
@@ -56,11 +75,11 @@ struct table *layers_table_new(const struct layers_settings *settings);
 
 /* A row that says what is wrong; said on stderr, too. */
 void layers_add_fault(struct layers_work *work, const struct layers_case *c,
-                      const struct impl *impl, const char *how, const char *message);
+                      const struct layers_runner *runner, const char *how, const char *message);
 
 /* A row of what was checked and, unless `series` is NULL, timed; a fault when it is not right. */
 enum status layers_add_row(struct layers_work *work, const struct layers_case *c,
-                           const struct impl *impl, const char *how,
+                           const struct layers_runner *runner, const char *how,
                            const struct layer_verdict *verdict,
                            const struct sample_series *series);
 

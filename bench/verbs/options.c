@@ -2,6 +2,7 @@
 #include "bench/verbs/options.h"
 
 #include "bench/net/safetensors.h"
+#include "impls/ops.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -208,6 +209,37 @@ enum status option_ints(const char *option, const char *text, int low, int high,
         status = add_int(option, items.items[i], low, high, values, count);
     option_list_free(&items);
     return status;
+}
+
+enum status option_dtypes(const char *option, const char *text, enum dtype *list, int *count)
+{
+    struct option_list items;
+    TRY(option_split(option, text, &items));
+    enum status status = OK;
+    *count = 0;
+    for (int i = 0; status == OK && i < items.count; i++) {
+        enum dtype dtype = DTYPE_F32;
+        status = dtype_parse(option, items.items[i], &dtype);
+        for (int k = 0; status == OK && k < *count; k++)
+            if (list[k] == dtype)
+                status = fail(ERR_USAGE, "%s: %s is named twice", option, items.items[i]);
+        if (status == OK)
+            list[(*count)++] = dtype;
+    }
+    option_list_free(&items);
+    return status;
+}
+
+enum status option_check_bf16(const char *option, const enum dtype *dtypes, int dtype_count,
+                              const struct impl *const *list, int count)
+{
+    bool asked = false, offered = false;
+    for (int d = 0; d < dtype_count; d++)
+        asked |= dtypes[d] == DTYPE_BF16;
+    for (int i = 0; i < count; i++)
+        offered |= impl_offers_bf16(list[i]) == OK;
+    return !asked || offered ? OK : fail_prefix(impl_offers_bf16(list[count - 1]), "%s bf16",
+                                                option);
 }
 
 enum status option_size(const char *option, const char *text, int low, int high, int *h, int *w)

@@ -48,7 +48,7 @@ struct option_list {
 enum status option_split(const char *option, const char *text, struct option_list *list);
 void option_list_free(struct option_list *list); /* a zeroed list is allowed */
 
-enum { OPTION_IMPLS = 8, OPTION_NUMBERS = 16 };
+enum { OPTION_IMPLS = 8, OPTION_NUMBERS = 16, OPTION_DTYPES = 2 };
 
 /* "all" or names of implementations, without repetition; list[OPTION_IMPLS]. */
 enum status option_impls(const char *option, const char *text, const struct impl **list,
@@ -57,6 +57,14 @@ enum status option_impls(const char *option, const char *text, const struct impl
 /* Different numbers in a range; values[OPTION_NUMBERS]. */
 enum status option_ints(const char *option, const char *text, int low, int high, int *values,
                         int *count);
+
+/* Different dtypes, "f32,bf16"; list[OPTION_DTYPES]. */
+enum status option_dtypes(const char *option, const char *text, enum dtype *list, int *count);
+
+/* ERR_UNSUPPORTED, with what is missing, when bf16 is among the dtypes and none of the
+ * implementations offers it here: no row could be, which is said once. */
+enum status option_check_bf16(const char *option, const enum dtype *dtypes, int dtype_count,
+                              const struct impl *const *list, int count);
 
 /* "224" or "224x160": height and width, each in a range. */
 enum status option_size(const char *option, const char *text, int low, int high, int *h, int *w);
