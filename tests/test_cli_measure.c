@@ -272,8 +272,8 @@ static void test_latency_plots(void **state)
     command_ok(&c, "latency --model resnet20:width=0.25 --batch 2,1 --input 16 --threads 1 "
                "--impl %s --samples 3 --per-layer --plots '%s' --format csv", impls[0]->name,
                dir->path);
-    assert_int_equal(strncmp(c.out, "model,attention,impl,batch,input,threads,pass,index,layer",
-                             57), 0);
+    assert_int_equal(strncmp(c.out, "model,attention,impl,dtype,batch,input,threads,pass,index,"
+                             "layer", 63), 0);
     for (size_t i = 0; i < 3; i++) {
         snprintf(path, sizeof path, "%s/data/%s", dir->path, data[i]);
         free(file_get(path, &bytes));

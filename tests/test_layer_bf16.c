@@ -247,6 +247,51 @@ static void test_layers_in_both(void **state)
     command_free(&c);
 }
 
+/* The plots' own folder of data lies in the temporary one. */
+static int remove_plots(void **state)
+{
+    struct temp_dir *dir = *state;
+    char root[512];
+    snprintf(root, sizeof root, "%s", dir->path);
+    snprintf(dir->path, sizeof dir->path, "%.500s/data", root);
+    temp_dir_entries(state, true);
+    rmdir(dir->path);
+    snprintf(dir->path, sizeof dir->path, "%s", root);
+    return temp_dir_remove(state);
+}
+
+/* Inside a network: rows that tell their dtype, bytes and bounds of that dtype. */
+static void test_layers_of_a_network(void **state)
+{
+    const struct impl *half = bf16_impl();
+    const struct temp_dir *dir = *state;
+    struct command c;
+    double bytes[2] = {0, 0};
+    char path[600];
+    command_need();
+    if (!half)
+        skip();
+    command_run(&c, "latency --model resnet20:width=0.5 --attention none --input 16 --threads 1 "
+                "--impl %s --dtype f32,bf16 --samples 3 --per-layer --plots '%s' --format json",
+                half->name, dir->path);
+    json_t *json = command_take_json(&c, 0), *layer;
+    const json_t *peak = json_array_get(json_object_get(json, "peaks"), 0);
+    size_t i, size;
+    json_array_foreach(json_object_get(json, "layers"), i, layer) {
+        const bool narrow = strcmp(command_text(layer, "dtype"), "bf16") == 0;
+        const double flops = command_number(layer, "flops") * 1e-6;
+        bytes[narrow] += command_number(layer, "bytes");
+        assert_true(command_number(layer, "bound_ms") >=
+                    flops / command_number(peak, narrow ? "bf16_gflops" : "gflops"));
+    }
+    assert_true(bytes[1] > 0.5 * bytes[0] && bytes[1] < 0.6 * bytes[0]);
+    json_decref(json);
+    snprintf(path, sizeof path, "%s/data/labels.gp", dir->path);
+    uint8_t *labels = file_get(path, &size);
+    assert_non_null(memmem(labels, size, ", bf16", 6));
+    free(labels);
+}
+
 /* By name: the pass, the case that asks for it, the implementation, the processor. */
 static void test_layers_refuses(void **state)
 {
@@ -300,6 +345,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_wrong_ones_are_caught),
         cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_layers_in_both),
+        cmocka_unit_test_setup_teardown(test_layers_of_a_network, temp_dir_make, remove_plots),
         cmocka_unit_test(test_layers_refuses),
         cmocka_unit_test_setup_teardown(test_layers_refuses_what_stays_f32, temp_dir_make,
                                         temp_dir_remove),

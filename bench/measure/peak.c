@@ -8,6 +8,8 @@
 #include "impls/base/threads.h"
 #include "impls/fused/isa.h"
 
+#include <stdio.h>
+
 enum { TRIES = 8, ITERATIONS = 50000, GRAIN = 256, CACHE_PASSES = 2, SLICES = 16 };
 enum { LEAST_MEMORY = 128 << 20, MOST_MEMORY = 1 << 30, LEAST_CACHE = 256 << 10 };
 enum { TRY_NS = 200000000 };
@@ -116,6 +118,16 @@ enum status peak_measure_bf16(struct peak *peak)
     peak->bf16_gflops = peak_bf16.flops * ITERATIONS * peak->threads * 1e-9 / best_of(&work);
     return work.sum > 0 ? OK : fail(ERR_NUMERIC, "the loop that finds the peak of bf16 gave "
                                                  "nothing");
+}
+
+void peak_print(const struct peak *peak, char *text, size_t size)
+{
+    char bf16[40] = "";
+    if (peak->bf16_gflops > 0)
+        snprintf(bf16, sizeof bf16, ", %.0f in bf16", peak->bf16_gflops);
+    snprintf(text, size, "this machine at most, measured with %d threads: %.0f GFLOP/s (%s)%s, "
+             "%.1f GB/s from memory, %.0f GB/s from the last cache", peak->threads, peak->gflops,
+             peak->isa, bf16, peak->memory_gbs, peak->cache_gbs);
 }
 
 double peak_bound_ms(const struct peak *peak, enum dtype dtype, double flops, double bytes)

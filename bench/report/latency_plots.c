@@ -84,14 +84,20 @@ static bool axis_varies(const json_t *rows, int axis)
     return false;
 }
 
+/* ", bf16"; nothing for f32, which needs no word. */
+static const char *name_dtype(const json_t *row)
+{
+    return strcmp(text_of(row, "dtype"), "bf16") == 0 ? ", bf16" : "";
+}
+
 /* The model without its width: "resnet50:width=0.5:stem=small" as "resnet50:stem=small". */
 static void name_series(const json_t *row, char text[TEXT])
 {
     const char *model = text_of(row, "model"), *width = strstr(model, ":width=");
     const char *end = width ? strchr(width + 1, ':') : NULL;
     size_t before = width ? (size_t)(width - model) : strlen(model);
-    snprintf(text, TEXT, "%.*s%s, %s, %s", (int)(before < 60 ? before : 60), model, end ? end : "",
-             text_of(row, "attention"), text_of(row, "impl"));
+    snprintf(text, TEXT, "%.*s%s, %s, %s%s", (int)(before < 60 ? before : 60), model,
+             end ? end : "", text_of(row, "attention"), text_of(row, "impl"), name_dtype(row));
 }
 
 static bool is_of_series(const json_t *row, const char *series)
@@ -173,9 +179,9 @@ static int write_growth(FILE *out, FILE *labels, const json_t *rows)
 
 static void name_panel(const json_t *layer, char text[TEXT])
 {
-    snprintf(text, TEXT, "%.40s, %.40s, %.16s, batch %.0f, %.16s, %.0f threads",
+    snprintf(text, TEXT, "%.40s, %.40s, %.16s%s, batch %.0f, %.16s, %.0f threads",
              text_of(layer, "model"), text_of(layer, "attention"), text_of(layer, "impl"),
-             number_of(layer, "batch"), text_of(layer, "input"), number_of(layer, "threads"));
+             name_dtype(layer), number_of(layer, "batch"), text_of(layer, "input"), number_of(layer, "threads"));
 }
 
 static void name_kind(const json_t *layer, char text[TEXT])
@@ -248,7 +254,12 @@ static void put_blocks(FILE *out, FILE *labels, const json_t *layers, const stru
     }
 }
 
-/* The roofs of each panel: those measured with its number of threads. */
+static const char *peak_key(const json_t *layer)
+{
+    return *name_dtype(layer) ? "bf16_gflops" : "gflops";
+}
+
+/* The roofs of each panel: those measured with its number of threads, for its dtype. */
 static void put_roofs(FILE *labels, const struct labels *panels, const json_t *layers,
                       const json_t *peaks)
 {
@@ -265,7 +276,7 @@ static void put_roofs(FILE *labels, const struct labels *panels, const json_t *l
                     if (number_of(peak, "threads") == number_of(layer, "threads"))
                         fprintf(labels,
                                 "roof_gflops[%d] = %.9g; roof_memory[%d] = %.9g; roof_cache[%d] = "
-                                "%.9g\n", p + 1, number_of(peak, "gflops"), p + 1,
+                                "%.9g\n", p + 1, number_of(peak, peak_key(layer)), p + 1,
                                 number_of(peak, "memory_gbs"), p + 1, number_of(peak, "cache_gbs"));
     }
 }

@@ -68,9 +68,7 @@ static enum status parse_sizes(struct latency_settings *s, const char *text)
 
 static enum status check_dtypes(const struct latency_settings *s)
 {
-    bool bf16 = false;
-    for (int d = 0; d < s->dtype_count; d++)
-        bf16 |= s->dtypes[d] == DTYPE_BF16;
+    const bool bf16 = option_has_bf16(s->dtypes, s->dtype_count);
     if (bf16 && s->shape.train)
         return fail(ERR_USAGE, "--dtype bf16 is for inference: training stays in f32");
     if (bf16 && strcmp(s->shape.algorithm, "winograd") == 0)
@@ -290,6 +288,8 @@ static enum status run_threads(struct latency_work *work, int threads)
         status = s->impls[opened]->open(&work->ctx[opened]);
     if (status == OK && s->per_kind)
         status = peak_measure(&work->peak);
+    if (status == OK && s->per_kind && option_has_bf16(s->dtypes, s->dtype_count))
+        status = peak_measure_bf16(&work->peak);
     if (status == OK && s->per_kind)
         latency_layers_peak(&work->tables, &work->peak);
     if (status == OK)

@@ -40,8 +40,8 @@ struct breakdown {
 
 /* What the rows of layers and of kinds have in common; `layers` and `kinds` add theirs. */
 #define SUBJECT_COLUMNS                                                                          \
-    {.name = "model"}, {.name = "attention"}, {.name = "impl"}, {.name = "batch"},               \
-        {.name = "input"}, {.name = "threads"}
+    {.name = "model"}, {.name = "attention"}, {.name = "impl"}, {.name = "dtype"},               \
+        {.name = "batch"}, {.name = "input"}, {.name = "threads"}
 #define COST_COLUMNS                                                                             \
     {.name = "macs", .audience = TABLE_MACHINES}, {.name = "flops", .audience = TABLE_MACHINES}, \
         {.name = "bytes", .audience = TABLE_MACHINES},                                           \
@@ -72,9 +72,9 @@ static void hide_single(struct table *table, const struct latency_settings *s)
         const char *name;
         int count;
     } columns[] = {{"model", s->models.count},   {"attention", s->attentions.count},
-                   {"impl", s->impl_count},      {"batch", s->batch_count},
-                   {"input", s->size_count},     {"threads", s->thread_count},
-                   {"pass", s->shape.train ? 3 : 1}};
+                   {"impl", s->impl_count},      {"dtype", s->dtype_count},
+                   {"batch", s->batch_count},    {"input", s->size_count},
+                   {"threads", s->thread_count}, {"pass", s->shape.train ? 3 : 1}};
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
         if (columns[i].count == 1)
             table_hide(table, columns[i].name);
@@ -93,13 +93,15 @@ void latency_layers_new(struct latency_tables *tables, const struct latency_sett
 
 void latency_layers_peak(struct latency_tables *tables, const struct peak *peak)
 {
-    json_array_append_new(tables->peaks,
-                          json_pack("{s:i,s:s,s:f,s:f,s:f}", "threads", peak->threads, "isa",
-                                    peak->isa, "gflops", peak->gflops, "memory_gbs",
-                                    peak->memory_gbs, "cache_gbs", peak->cache_gbs));
-    table_note(tables->kinds, "this machine at most, measured with %d threads: %.0f GFLOP/s (%s), "
-               "%.1f GB/s from memory, %.0f GB/s from the last cache", peak->threads, peak->gflops,
-               peak->isa, peak->memory_gbs, peak->cache_gbs);
+    char text[160];
+    json_t *json = json_pack("{s:i,s:s,s:f,s:f,s:f}", "threads", peak->threads, "isa", peak->isa,
+                             "gflops", peak->gflops, "memory_gbs", peak->memory_gbs, "cache_gbs",
+                             peak->cache_gbs);
+    if (peak->bf16_gflops > 0)
+        json_object_set_new(json, "bf16_gflops", json_real(peak->bf16_gflops));
+    json_array_append_new(tables->peaks, json);
+    peak_print(peak, text, sizeof text);
+    table_note(tables->kinds, "%s", text);
 }
 
 /* ---- the chain ---- */
@@ -178,6 +180,7 @@ static void add_subject(struct table *table, const struct breakdown *b, const ch
     table_text(table, "model", b->entry->model);
     table_text(table, "attention", program->network->attention);
     table_text(table, "impl", program->impl->name);
+    table_text(table, "dtype", dtype_name(program->shape->dtype));
     table_number(table, "batch", program->shape->batch);
     table_printf(table, "input", "%dx%d", program->network->spec.input_h,
                  program->network->spec.input_w);
@@ -190,7 +193,8 @@ static void add_subject(struct table *table, const struct breakdown *b, const ch
 static void add_cost(struct table *table, const struct breakdown *b, double *samples,
                      const struct link *cost)
 {
-    double low, high, bound = peak_bound_ms(b->peak, DTYPE_F32, cost->flops, cost->bytes);
+    const enum dtype dtype = b->entry->program->shape->dtype;
+    double low, high, bound = peak_bound_ms(b->peak, dtype, cost->flops, cost->bytes);
     percentile_sort(samples, b->chain.n);
     double median = percentile_median(samples, b->chain.n);
     table_number(table, "macs", cost->macs);

@@ -272,15 +272,12 @@ static void close_all(struct layers_work *work)
 static enum status measure_peak(struct layers_work *work)
 {
     struct peak *peak = &work->peak;
-    char bf16[40] = "";
+    char text[160];
     TRY(peak_measure(peak));
-    if (layers_in_bf16(work->settings)) {
+    if (layers_in_bf16(work->settings))
         TRY(peak_measure_bf16(peak));
-        snprintf(bf16, sizeof bf16, ", %.0f in bf16", peak->bf16_gflops);
-    }
-    table_note(work->table, "this machine at most, measured with %d threads: %.0f GFLOP/s (%s)%s, "
-               "%.1f GB/s from memory, %.0f GB/s from the last cache", work->threads, peak->gflops,
-               peak->isa, bf16, peak->memory_gbs, peak->cache_gbs);
+    peak_print(peak, text, sizeof text);
+    table_note(work->table, "%s", text);
     return OK;
 }
 

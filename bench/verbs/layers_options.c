@@ -120,10 +120,7 @@ static enum status check_dtypes(const struct layers_settings *s)
 
 bool layers_in_bf16(const struct layers_settings *s)
 {
-    for (int d = 0; d < s->dtype_count; d++)
-        if (s->dtypes[d] == DTYPE_BF16)
-            return true;
-    return false;
+    return option_has_bf16(s->dtypes, s->dtype_count);
 }
 
 enum status layers_parse(struct layers_settings *s, int argc, char **argv)

@@ -230,12 +230,19 @@ enum status option_dtypes(const char *option, const char *text, enum dtype *list
     return status;
 }
 
+bool option_has_bf16(const enum dtype *dtypes, int count)
+{
+    for (int d = 0; d < count; d++)
+        if (dtypes[d] == DTYPE_BF16)
+            return true;
+    return false;
+}
+
 enum status option_check_bf16(const char *option, const enum dtype *dtypes, int dtype_count,
                               const struct impl *const *list, int count)
 {
-    bool asked = false, offered = false;
-    for (int d = 0; d < dtype_count; d++)
-        asked |= dtypes[d] == DTYPE_BF16;
+    const bool asked = option_has_bf16(dtypes, dtype_count);
+    bool offered = false;
     for (int i = 0; i < count; i++)
         offered |= impl_offers_bf16(list[i]) == OK;
     return !asked || offered ? OK : fail_prefix(impl_offers_bf16(list[count - 1]), "%s bf16",

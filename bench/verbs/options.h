@@ -61,6 +61,8 @@ enum status option_ints(const char *option, const char *text, int low, int high,
 /* Different dtypes, "f32,bf16"; list[OPTION_DTYPES]. */
 enum status option_dtypes(const char *option, const char *text, enum dtype *list, int *count);
 
+bool option_has_bf16(const enum dtype *dtypes, int count);
+
 /* ERR_UNSUPPORTED, with what is missing, when bf16 is among the dtypes and none of the
  * implementations offers it here: no row could be, which is said once. */
 enum status option_check_bf16(const char *option, const enum dtype *dtypes, int dtype_count,
