@@ -2,9 +2,8 @@
  * what is caught, memory; and `layers` on benchdnn's problems. */
 #include "bench/measure/layer_check.h"
 #include "impls/base/threads.h"
+#include "tests/verb_fixture.h"
 #include "tests/temp_dir.h"
-
-#include "tests/command.h"
 
 /* ---- checking in turn ---- */
 
@@ -119,14 +118,6 @@ static json_t *run_layers(const char *arguments, const char *said)
     json_t *json = command_json(&c);
     command_free(&c);
     return json;
-}
-
-static int count_impls(void)
-{
-    int count = 0;
-    while (impls[count])
-        count++;
-    return count;
 }
 
 static void put_text(void **state, const char *name, const char *text)
