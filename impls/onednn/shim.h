@@ -109,11 +109,22 @@ enum status shim_make_eltwise(struct impl_ctx *ctx, enum shim_pass pass, dnnl_al
 enum status shim_make_binary(struct impl_ctx *ctx, dnnl_alg_kind_t alg,
                              const struct shim_view *src0, const struct shim_view *src1,
                              struct shim_prim *out);
-/* From plain memory into what `user` has as its argument `arg`, or (outward) back. When the two
- * agree, *same is set and nothing is made. */
+/* From plain memory into what `user` has as its argument `arg`, or (outward) back. */
 enum status shim_make_reorder(struct impl_ctx *ctx, const struct shim_view *plain,
-                              const struct shim_prim *user, int arg, bool outward, bool *same,
+                              const struct shim_prim *user, int arg, bool outward,
                               struct shim_prim *out);
+
+/* The order in which a primitive has an argument: element x of size d is at (x / inner) * strides[d],
+ * inner the product of its blocks, and within the inner blocks, outermost first, at a digit of
+ * x % inner in each block of that size. */
+struct shim_order {
+    dnnl_dims_t dims, strides;
+    dnnl_dims_t block, block_dim; /* sizes of the inner blocks, and of which size they are part */
+    int ndims, blocks;
+};
+
+/* False when it has no such argument, or its order is not of this kind, or not of floats. */
+bool shim_order_of(const struct shim_prim *prim, int arg, struct shim_order *order);
 
 void shim_release(struct shim_prim *prim); /* a zeroed one is allowed */
 

@@ -5,6 +5,7 @@
 #if DNNL_VERSION_MAJOR < 3
 
 #include <stdio.h>
+#include <string.h>
 
 enum { MOST_VIEWS = 4 };
 
@@ -186,7 +187,7 @@ enum status shim_make_binary(struct impl_ctx *ctx, dnnl_alg_kind_t alg,
 }
 
 enum status shim_make_reorder(struct impl_ctx *ctx, const struct shim_view *plain,
-                              const struct shim_prim *user, int arg, bool outward, bool *same,
+                              const struct shim_prim *user, int arg, bool outward,
                               struct shim_prim *out)
 {
     dnnl_memory_desc_t md[MOST_VIEWS];
@@ -196,13 +197,27 @@ enum status shim_make_reorder(struct impl_ctx *ctx, const struct shim_view *plai
     dnnl_status_t status = theirs ? describe(views, 1, md) : dnnl_invalid_arguments;
     if (status)
         return shim_failed(status, "reordering of weights");
-    *same = dnnl_memory_desc_equal(&md[0], theirs);
-    if (*same)
-        return OK;
     dnnl_primitive_desc_t pd = NULL;
     status = dnnl_reorder_primitive_desc_create(&pd, outward ? theirs : &md[0], ctx->engine,
                                                 outward ? &md[0] : theirs, ctx->engine, ctx->attr);
     return status ? shim_failed(status, "reordering of weights") : shim_adopt_reorder(ctx, pd, out);
+}
+
+bool shim_order_of(const struct shim_prim *prim, int arg, struct shim_order *order)
+{
+    const_dnnl_memory_desc_t md =
+        dnnl_primitive_desc_query_md(prim->pd, dnnl_query_exec_arg_md, arg);
+    if (!md || md->format_kind != dnnl_blocked || md->data_type != dnnl_f32 || md->offset0 != 0 ||
+        md->extra.flags != 0)
+        return false;
+    const dnnl_blocking_desc_t *b = &md->format_desc.blocking;
+    order->ndims = md->ndims;
+    order->blocks = b->inner_nblks;
+    memcpy(order->dims, md->dims, sizeof order->dims);
+    memcpy(order->strides, b->strides, sizeof order->strides);
+    memcpy(order->block, b->inner_blks, sizeof order->block);
+    memcpy(order->block_dim, b->inner_idxs, sizeof order->block_dim);
+    return true;
 }
 
 #endif

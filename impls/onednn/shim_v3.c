@@ -6,6 +6,7 @@
 #if DNNL_VERSION_MAJOR >= 3
 
 #include <stdio.h>
+#include <string.h>
 
 enum { MOST_VIEWS = 4 };
 
@@ -191,7 +192,7 @@ enum status shim_make_binary(struct impl_ctx *ctx, dnnl_alg_kind_t alg,
 }
 
 enum status shim_make_reorder(struct impl_ctx *ctx, const struct shim_view *plain,
-                              const struct shim_prim *user, int arg, bool outward, bool *same,
+                              const struct shim_prim *user, int arg, bool outward,
                               struct shim_prim *out)
 {
     struct descriptors d;
@@ -202,15 +203,37 @@ enum status shim_make_reorder(struct impl_ctx *ctx, const struct shim_view *plai
     dnnl_status_t status = describe(views, 1, &d);
     if (!status && !theirs)
         status = dnnl_invalid_arguments;
-    *same = !status && dnnl_memory_desc_equal(d.md[0], theirs);
-    if (!status && !*same)
+    if (!status)
         status = dnnl_reorder_primitive_desc_create(&pd, outward ? theirs : d.md[0], ctx->engine,
                                                     outward ? d.md[0] : theirs, ctx->engine,
                                                     ctx->attr);
     forget(&d);
-    if (!status && *same)
-        return OK;
     return status ? shim_failed(status, "reordering of weights") : shim_adopt_reorder(ctx, pd, out);
+}
+
+bool shim_order_of(const struct shim_prim *prim, int arg, struct shim_order *order)
+{
+    const_dnnl_memory_desc_t md =
+        dnnl_primitive_desc_query_md(prim->pd, dnnl_query_exec_arg_md, arg);
+    const dnnl_dims_t *dims, *strides, *block, *block_dim;
+    dnnl_format_kind_t kind;
+    dnnl_data_type_t type;
+    dnnl_dim_t offset;
+    if (!md || dnnl_memory_desc_query(md, dnnl_query_format_kind, &kind) || kind != dnnl_blocked ||
+        dnnl_memory_desc_query(md, dnnl_query_data_type, &type) || type != dnnl_f32 ||
+        dnnl_memory_desc_query(md, dnnl_query_submemory_offset_s64, &offset) || offset != 0 ||
+        dnnl_memory_desc_query(md, dnnl_query_ndims_s32, &order->ndims) ||
+        dnnl_memory_desc_query(md, dnnl_query_inner_nblks_s32, &order->blocks) ||
+        dnnl_memory_desc_query(md, dnnl_query_dims, &dims) ||
+        dnnl_memory_desc_query(md, dnnl_query_strides, &strides) ||
+        dnnl_memory_desc_query(md, dnnl_query_inner_blks, &block) ||
+        dnnl_memory_desc_query(md, dnnl_query_inner_idxs, &block_dim))
+        return false;
+    memcpy(order->dims, *dims, sizeof order->dims);
+    memcpy(order->strides, *strides, sizeof order->strides);
+    memcpy(order->block, *block, sizeof order->block);
+    memcpy(order->block_dim, *block_dim, sizeof order->block_dim);
+    return true;
 }
 
 #endif

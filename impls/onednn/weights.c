@@ -17,10 +17,12 @@ static size_t count_of(const struct shim_view *v)
 enum status dnn_pack_make(struct impl_ctx *ctx, const struct shim_view *plain,
                           const struct shim_prim *user, struct dnn_pack *pack)
 {
-    TRY(shim_make_reorder(ctx, plain, user, DNNL_ARG_WEIGHTS, false, &pack->same, &pack->reorder));
+    TRY(dnn_order_make(&pack->order, plain, user, DNNL_ARG_WEIGHTS, &pack->same));
     if (pack->same)
         return OK;
-    pack->data = memory_alloc(shim_bytes(user, DNNL_ARG_WEIGHTS));
+    if (pack->order.rows == 0)
+        TRY(shim_make_reorder(ctx, plain, user, DNNL_ARG_WEIGHTS, false, &pack->reorder));
+    pack->data = memory_alloc(shim_bytes(user, DNNL_ARG_WEIGHTS)); /* zero where it is padded */
     return pack->data ? OK : ERR_MEMORY;
 }
 
@@ -31,7 +33,10 @@ enum status dnn_pack_use(struct dnn_pack *pack, const struct op_desc *desc,
     if (pack->same || (pack->source == weight->data && pack->version == weight->version))
         return OK;
     const struct shim_bind binds[] = {{DNNL_ARG_FROM, weight->data}, {DNNL_ARG_TO, pack->data}};
-    TRY(shim_run(&pack->reorder, desc, scratch, binds, 2));
+    if (pack->order.rows > 0)
+        dnn_order_pack(&pack->order, weight->data, pack->data);
+    else
+        TRY(shim_run(&pack->reorder, desc, scratch, binds, 2));
     pack->source = weight->data;
     pack->version = weight->version;
     return OK;
@@ -39,6 +44,7 @@ enum status dnn_pack_use(struct dnn_pack *pack, const struct op_desc *desc,
 
 void dnn_pack_release(struct dnn_pack *pack)
 {
+    dnn_order_release(&pack->order);
     shim_release(&pack->reorder);
     memory_free(pack->data);
     memset(pack, 0, sizeof *pack);
@@ -49,14 +55,18 @@ enum status dnn_unpack_make(struct impl_ctx *ctx, const struct shim_view *plain,
 {
     unpack->bytes = shim_bytes(user, DNNL_ARG_DIFF_WEIGHTS);
     unpack->count = count_of(plain);
-    return shim_make_reorder(ctx, plain, user, DNNL_ARG_DIFF_WEIGHTS, true, &unpack->same,
-                             &unpack->reorder);
+    TRY(dnn_order_make(&unpack->order, plain, user, DNNL_ARG_DIFF_WEIGHTS, &unpack->same));
+    if (!unpack->order.across) /* what lies along rows comes back by the library */
+        dnn_order_release(&unpack->order);
+    if (unpack->same || unpack->order.rows > 0)
+        return OK;
+    return shim_make_reorder(ctx, plain, user, DNNL_ARG_DIFF_WEIGHTS, true, &unpack->reorder);
 }
 
 /* The area: the gradient in the primitive's order, then in plain order, to be added. */
 size_t dnn_unpack_area(const struct dnn_unpack *unpack)
 {
-    size_t plain = unpack->same ? 0 : unpack->count * sizeof(float);
+    size_t plain = unpack->same || unpack->order.rows > 0 ? 0 : unpack->count * sizeof(float);
     return memory_round(unpack->bytes) + memory_round(plain);
 }
 
@@ -70,6 +80,10 @@ enum status dnn_unpack_finish(const struct dnn_unpack *unpack, const struct op_d
 {
     if (!grad || (unpack->same && !add))
         return OK;
+    if (unpack->order.rows > 0) {
+        dnn_order_unpack(&unpack->order, area, grad, add);
+        return OK;
+    }
     float *plain = area;
     if (!unpack->same) {
         plain = add ? (float *)((char *)area + memory_round(unpack->bytes)) : grad;
@@ -83,6 +97,7 @@ enum status dnn_unpack_finish(const struct dnn_unpack *unpack, const struct op_d
 
 void dnn_unpack_release(struct dnn_unpack *unpack)
 {
+    dnn_order_release(&unpack->order);
     shim_release(&unpack->reorder);
     memset(unpack, 0, sizeof *unpack);
 }

@@ -3,11 +3,13 @@
 #ifndef IMPLS_ONEDNN_WEIGHTS_H
 #define IMPLS_ONEDNN_WEIGHTS_H
 
+#include "impls/onednn/order.h"
 #include "impls/onednn/shim.h"
 
 /* Weights on their way into a primitive. */
 struct dnn_pack {
     bool same;               /* the primitive takes the plain order: nothing to pack */
+    struct dnn_order order;  /* how our own kernels pack; rows 0: the library does, by `reorder` */
     struct shim_prim reorder;
     float *data;             /* the packed copy; owned */
     const float *source;     /* what was packed, and which version of it; NULL: nothing yet */
@@ -26,6 +28,7 @@ void dnn_pack_release(struct dnn_pack *pack); /* a zeroed one is allowed */
 /* A weight gradient on its way out of a primitive. */
 struct dnn_unpack {
     bool same;
+    struct dnn_order order;  /* as above */
     struct shim_prim reorder;
     size_t bytes; /* of the gradient in the primitive's order */
     size_t count; /* of its elements */

@@ -1,0 +1,4 @@
+/* Transposition for every processor. */
+#define LANES 4
+#define TABLE transpose_baseline
+#include "impls/fused/transpose.inc"
