@@ -6,101 +6,98 @@
 #include "impls/onednn/onednn.h"
 #include "impls/onednn/own.h"
 #include "impls/onednn/shim.h"
+#include "impls/onednn/unfold.h"
 #include "impls/ops.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SMALL_MAP = 64, TAPS = 9, CENTRE = 4 };
+enum { SMALL_MAP = 64 };
 
 struct pointwise {
     struct op_plan inner;
-    bool centre;      /* of 3x3 taps; else every sh-th row and sw-th pixel of the source */
-    size_t area_at;   /* of the source, or the weight's gradient, in scratch */
-    float *taps;      /* owned: the centre taps, [oc][c] */
-    size_t taps_count;
-    const float *packed; /* what they were taken from, and which version of it */
+    bool whole;       /* map by map; else every sh-th row and sw-th pixel of the source */
+    struct unfold unfold;
+    size_t area_at;   /* of the source, or the matrix's gradient, in scratch */
+    float *matrix;    /* owned: the weight as the inner plan has it */
+    const float *packed; /* what it was made from, and which version of it */
     unsigned version;
 };
 
+static bool is_strided(const struct op_desc *d)
+{
+    return d->conv.kh == 1 && d->conv.kw == 1 && d->conv.ph == 0 && d->conv.pw == 0 &&
+           (d->conv.sh > 1 || d->conv.sw > 1) && d->dst.h * d->dst.w <= SMALL_MAP;
+}
+
 bool dnn_pointwise_fits(const struct op_desc *d)
 {
-    const struct tensor *s = &d->src[0], *t = &d->dst;
-    const bool plain = d->kind == OP_CONV2D && s->dtype == DTYPE_F32 && d->conv.groups == 1 &&
-                       d->conv.algorithm == CONV_DIRECT;
-    const bool centre = d->conv.kh == 3 && d->conv.kw == 3 && d->conv.ph == 1 &&
-                        d->conv.pw == 1 && d->conv.dh == 1 && d->conv.dw == 1 && s->h == 1 &&
-                        s->w == 1;
-    const bool strided = d->conv.kh == 1 && d->conv.kw == 1 && d->conv.ph == 0 &&
-                         d->conv.pw == 0 && (d->conv.sh > 1 || d->conv.sw > 1) &&
-                         t->h * t->w <= SMALL_MAP;
-    return plain && (centre || strided);
+    const bool plain = d->kind == OP_CONV2D && !op_has_bf16(d) &&
+                       d->conv.groups == 1 && d->conv.algorithm == CONV_DIRECT;
+    return plain && (unfold_fits(d) || is_strided(d));
 }
 
 static void release(struct op_plan *plan)
 {
     struct pointwise *p = plan->priv;
     plan_release(&p->inner);
-    memory_free(p->taps);
+    memory_free(p->matrix);
     free(p);
 }
 
-static struct op_desc inner_of(const struct op_desc *d)
+static struct op_desc inner_of(const struct op_desc *d, bool whole)
 {
+    const struct tensor *s = &d->src[0], *t = &d->dst;
     struct op_desc inner = *d;
-    inner.src[0] = tensor_dense(NULL, d->dst.n, d->dst.h, d->dst.w, d->src[0].c);
+    inner.src[0] = whole ? tensor_dense(NULL, s->n, 1, 1, s->h * s->w * s->c)
+                         : tensor_dense(NULL, t->n, t->h, t->w, s->c);
+    if (whole)
+        inner.dst = tensor_dense(NULL, t->n, 1, 1, t->h * t->w * t->c);
+    inner.conv.oc = inner.dst.c;
     inner.conv.kh = inner.conv.kw = inner.conv.sh = inner.conv.sw = 1;
     inner.conv.dh = inner.conv.dw = 1;
     inner.conv.ph = inner.conv.pw = 0;
     return inner;
 }
 
+static enum status make_matrix(struct op_plan *plan, struct pointwise *p)
+{
+    TRY(unfold_make(&p->unfold, &plan->desc));
+    p->matrix = memory_alloc(unfold_count(&p->unfold) * sizeof(float));
+    return p->matrix ? OK : ERR_MEMORY;
+}
+
 static enum status build(struct impl_ctx *ctx, struct op_plan *plan, struct pointwise *p)
 {
     const struct op_desc *d = &plan->desc;
-    p->centre = d->conv.kh > 1;
-    p->taps_count = (size_t)d->conv.oc * (size_t)d->src[0].c;
-    p->inner.desc = inner_of(d);
+    p->whole = d->conv.kh > 1;
+    p->inner.desc = inner_of(d, p->whole);
     p->inner.entry = &onednn_conv2d;
     TRY(onednn_conv2d.plan(ctx, &p->inner));
-    if (p->centre && !(p->taps = memory_alloc(p->taps_count * sizeof(float)))) {
+    const enum status status = p->whole ? make_matrix(plan, p) : OK;
+    if (status != OK) {
         plan_release(&p->inner);
-        return ERR_MEMORY;
+        return status;
     }
-    const size_t area = p->centre ? p->taps_count : tensor_count(&p->inner.desc.src[0]);
+    const size_t area = p->whole ? unfold_count(&p->unfold) : tensor_count(&p->inner.desc.src[0]);
     p->area_at = memory_round(p->inner.scratch_bytes);
     plan->scratch_bytes = p->area_at + memory_round(area * sizeof(float));
     plan->save_bytes = p->inner.save_bytes;
-    plan->packed = p->centre ? p->inner.packed | 1u : p->inner.packed;
-    shim_say(plan, "%s%s", p->centre ? "centre of " : "gather+", p->inner.how);
+    plan->packed = p->whole ? p->inner.packed | 1u : p->inner.packed;
+    shim_say(plan, "%s%s", p->whole ? "map as matrix+" : "gather+", p->inner.how);
     return OK;
 }
 
 /* ---- weights ---- */
 
-static void take_centre(struct pointwise *p, const struct param *weight)
+static void use_matrix(struct pointwise *p, const struct param *weight)
 {
     if (p->packed == weight->data && p->version == weight->version)
         return;
-#pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < p->taps_count; i++)
-        p->taps[i] = weight->data[i * TAPS + CENTRE];
+    unfold_weight(&p->unfold, weight->data, p->matrix);
     p->packed = weight->data;
     p->version = weight->version;
-}
-
-/* The other taps have met padding alone. */
-static void give_centre(const struct pointwise *p, const float *from, float *grad, bool add)
-{
-#pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < p->taps_count; i++) {
-        float *to = grad + i * TAPS;
-        const float old = add ? to[CENTRE] : 0;
-        if (!add)
-            memset(to, 0, TAPS * sizeof *to);
-        to[CENTRE] = old + from[i];
-    }
 }
 
 /* ---- sources ---- */
@@ -132,53 +129,67 @@ static void spread_source(const struct op_desc *d, const float *from, float *to,
 
 /* ---- passes ---- */
 
-static struct param centre_of(const struct pointwise *p, const struct param *weight, float *grad)
+static struct param matrix_of(const struct pointwise *p, const struct param *weight, float *grad)
 {
-    struct param taps = *weight;
-    taps.data = p->taps;
-    taps.grad = grad;
-    taps.count = p->taps_count;
-    return taps;
+    struct param matrix = *weight;
+    matrix.data = p->matrix;
+    matrix.grad = grad;
+    matrix.count = unfold_count(&p->unfold);
+    return matrix;
 }
 
-/* The source as the inner plan wants it. */
+/* The arguments of the inner plan, but the source where it is gathered. */
+static struct op_args inner_args(const struct op_plan *plan, const struct op_args *args)
+{
+    const struct pointwise *p = plan->priv;
+    struct op_args inner = *args;
+    struct tensor *const maps[] = {&inner.src[0], &inner.diff_src[0], &inner.dst, &inner.diff_dst};
+    for (int i = 0; i < 4; i++) {
+        void *data = maps[i]->data;
+        *maps[i] = i < 2 ? p->inner.desc.src[0] : p->inner.desc.dst;
+        maps[i]->data = data;
+    }
+    return inner;
+}
+
+/* The source with the pixels alone that a window with a stride meets. */
 static struct tensor source_of(const struct op_plan *plan, const struct op_args *args, float *area)
 {
     const struct op_desc *d = &plan->desc;
     const struct pointwise *p = plan->priv;
     struct tensor source = p->inner.desc.src[0];
-    source.data = p->centre ? args->src[0].data : area;
-    if (!p->centre)
-        dnn_own_gather(area, &args->src[0], d->conv.sh, d->conv.sw, d->dst.h, d->dst.w);
+    source.data = area;
+    dnn_own_gather(area, &args->src[0], d->conv.sh, d->conv.sw, d->dst.h, d->dst.w);
     return source;
 }
 
 static enum status forward(const struct op_plan *plan, const struct op_args *args)
 {
     struct pointwise *p = plan->priv;
-    struct op_args inner = *args;
-    struct param taps;
-    inner.src[0] = source_of(plan, args, (float *)((char *)args->scratch + p->area_at));
-    if (p->centre) {
-        take_centre(p, args->param[0]);
-        taps = centre_of(p, args->param[0], NULL);
-        inner.param[0] = &taps;
+    struct op_args inner = inner_args(plan, args);
+    struct param matrix;
+    if (p->whole) {
+        use_matrix(p, args->param[0]);
+        matrix = matrix_of(p, args->param[0], NULL);
+        inner.param[0] = &matrix;
+    } else {
+        inner.src[0] = source_of(plan, args, (float *)((char *)args->scratch + p->area_at));
     }
     return p->inner.entry->forward(&p->inner, &inner);
 }
 
-static enum status backward_centre(const struct op_plan *plan, const struct op_args *args)
+static enum status backward_whole(const struct op_plan *plan, const struct op_args *args)
 {
     struct pointwise *p = plan->priv;
     float *area = (float *)((char *)args->scratch + p->area_at);
-    struct op_args inner = *args;
-    take_centre(p, args->param[0]);
-    struct param taps = centre_of(p, args->param[0], area);
-    inner.param[0] = &taps;
+    struct op_args inner = inner_args(plan, args);
+    use_matrix(p, args->param[0]);
+    struct param matrix = matrix_of(p, args->param[0], area);
+    inner.param[0] = &matrix;
     inner.add_diff_param &= ~1u;
     TRY(p->inner.entry->backward(&p->inner, &inner));
     if (plan->desc.want_diff_param & 1u)
-        give_centre(p, area, args->param[0]->grad, args->add_diff_param & 1u);
+        unfold_gradient(&p->unfold, area, args->param[0]->grad, args->add_diff_param & 1u);
     return OK;
 }
 
@@ -211,7 +222,7 @@ static enum status backward_strided(const struct op_plan *plan, const struct op_
 static enum status backward(const struct op_plan *plan, const struct op_args *args)
 {
     const struct pointwise *p = plan->priv;
-    return p->centre ? backward_centre(plan, args) : backward_strided(plan, args);
+    return p->whole ? backward_whole(plan, args) : backward_strided(plan, args);
 }
 
 static const struct op_entry entry = {.name = "onednn conv2d", .winograd = true,

@@ -5,8 +5,8 @@
 
 #include "impls/layer.h"
 
-/* Whether an OP_CONV2D is one: a 3x3 window on maps of one pixel, of which only the centre meets
- * anything but padding; or a 1x1 window with a stride onto a small map. f32, one group. */
+/* Whether an OP_CONV2D is one: a 3x3 window on maps of a few pixels, which then are the channels of
+ * one (unfold.h); or a 1x1 window with a stride onto a small map. f32, one group. */
 bool dnn_pointwise_fits(const struct op_desc *d);
 
 /* Plans such a convolution and sets the plan's entry. As struct op_entry's plan(). */
