@@ -6,6 +6,7 @@ load "plots/style.gp"
 
 each = attentions_count > 4 ? 32 * attentions_count : 130 # pixels of an arm
 panel_width = 160 + each * arms_count
+panel_width = panels_count < 2 && panel_width < 520 ? 520 : panel_width # room for the titles
 columns = panels_count < 2 || panel_width > 900 ? 1 : 2
 rows = (panels_count + columns - 1) / columns
 width = panel_width * columns; height = 400 * rows + head

@@ -5,7 +5,8 @@
 folder = ARG1; target = ARG2; type = ARG3
 load "plots/style.gp"
 
-width = 320 * arm_columns; height = 290 * arm_rows * panels_count + head
+width = 320 * arm_columns; width = width < 560 ? 560 : width
+height = 290 * arm_rows * panels_count + head
 legend_count = attentions_count; legend_text(i) = attentions[i]
 legend_mark(i) = mark(i - 1); legend_colour(i) = shade(i - 1)
 load "plots/legend.gp"
@@ -23,11 +24,11 @@ set style fill transparent solid 0.18 noborder
 block(p, arm, a) = (p * arms_count + arm) * attentions_count + a
 
 headline = "Learning curves, mean over seeds. Solid: validation, with its range. Dashed: training."
-eval set_panels(arm_columns, arm_rows * panels_count, 320, 290, 85, 45, 30)
+eval set_panels(arm_columns, arm_rows * panels_count, width / arm_columns, 290, 85, 45, 30)
 do for [p = 0:panels_count - 1] {
     do for [arm = 0:arms_count - 1] {
         if (p + arm == 0) { eval set_titles } else { unset label }
-        if (arm % arm_columns == 0) { set ylabel panels[p + 1]."\naccuracy (%)" font ",9" }
+        if (arm % arm_columns == 0) { eval set_row(panels[p + 1], "accuracy (%)") }
         set title arms[arm + 1] offset 0,-0.5
         plot for [a = 0:attentions_count - 1] curves index block(p, arm, a) using 1:6:7 \
                  with filledcurves linecolor rgb shade(a), \

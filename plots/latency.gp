@@ -22,7 +22,7 @@ set style fill solid 0.85 noborder
 set key top right Left reverse horizontal samplen 1.5
 bar = 0.7 / latency_attentions_count
 x(impl, attention) = impl + beside(attention, latency_attentions_count, 0.7)
-text(ms) = sprintf(ms < 10 ? "%.2f" : ms < 100 ? "%.1f" : "%.0f", ms)
+text(ms) = sprintf(ms < 1 ? "%.3f" : ms < 10 ? "%.2f" : ms < 100 ? "%.1f" : "%.0f", ms)
 
 headline = latency_title
 eval set_panels(columns, rows, width, 380, 85, 35, 35)

@@ -17,7 +17,11 @@ legend_left = 0.5 * (width - legend_columns * legend_column) + 15
 legend_x(i) = (legend_left + (i - 1) % legend_columns * legend_column) / width
 legend_y(i) = (foot - 16.0 - 18 * ((i - 1) / legend_columns)) / (height + foot)
 do for [i = 1:legend_count] {
+    legend_x_offset = legend_mark(i) < 0 ? 1.6 : 1.2; legend_y_offset = legend_mark(i) < 0 ? 0 : -0.2
     set label 100 + i legend_text(i) at screen legend_x(i), screen legend_y(i) \
-        left offset 1.2,-0.2 font ",10" \
-        point pointtype legend_mark(i) pointsize 1.1 linecolor rgb legend_colour(i)
+        left offset legend_x_offset,legend_y_offset font ",10"
+    if (legend_mark(i) >= 0) {
+        set label 100 + i point pointtype legend_mark(i) pointsize 1.1 \
+            linecolor rgb legend_colour(i)
+    }
 }

@@ -1,6 +1,7 @@
 # What reduction.gp and placement.gp share: curves of attentions that differ in one option, and the
 # baseline as a dashed line with its deviation as a band. Reads data, headline, xtitle, numeric.
-width = 340 * arm_columns; height = 290 * arm_rows * panels_count + head
+width = 340 * arm_columns; width = width < 560 ? 560 : width
+height = 290 * arm_rows * panels_count + head
 legend_count = curves_count + 1
 legend_text(i) = i == 1 ? "without attention (dashed)" : curves[i - 1]
 legend_mark(i) = i == 1 ? 5 : mark(i - 1); legend_colour(i) = i == 1 ? "#BBBBBB" : shade(i - 1)
@@ -27,11 +28,11 @@ apart(x, c) = numeric ? x * (1 + 0.05 * (c - (curves_count - 1) / 2.0)) \
                       : x + beside(c, curves_count, 0.3)
 block(p, arm, c) = (p * arms_count + arm) * (curves_count + 1) + c
 
-eval set_panels(arm_columns, arm_rows * panels_count, 340, 290, 85, 45, 30)
+eval set_panels(arm_columns, arm_rows * panels_count, width / arm_columns, 290, 85, 45, 30)
 do for [p = 0:panels_count - 1] {
     do for [arm = 0:arms_count - 1] {
         if (p + arm == 0) { eval set_titles } else { unset label }
-        if (arm % arm_columns == 0) { set ylabel panels[p + 1]."\ntest accuracy (%)" font ",9" }
+        if (arm % arm_columns == 0) { eval set_row(panels[p + 1], "test accuracy (%)") }
         set title arms[arm + 1] offset 0,-0.5
         plot data index block(p, arm, 0) \
                  using (baseline_from):2:(baseline_from):(baseline_to):($2 - $3):($2 + $3) \

@@ -1,6 +1,7 @@
-# Test accuracy against the latency of one image, on a logarithmic axis where it is long: a number a
-# network where there are several, a mark an attention, mean and one standard deviation, and as a grey
-# line the front that no other network beats. A cell an arm, rows for each target.
+# Test accuracy against the latency of one image, on a logarithmic axis where it is long: a mark an
+# attention, mean and one standard deviation, and as a grey line the front that no other network
+# beats. Where there are several networks, a dotted line joins what one of them is with each
+# attention, and begins at its number. A cell an arm, rows for each target.
 #   gnuplot -c plots/pareto.gp FOLDER OUTPUT png|svg
 folder = ARG1; target = ARG2; type = ARG3
 load "plots/style.gp"
@@ -43,21 +44,29 @@ if (pareto_x_high > 5 * pareto_x_low) {
 }
 set datafile missing NaN
 
+# The number of a network at the first point of it, the fastest: `seen` has those that were drawn.
+network_tag(n) = sprintf("<%d>", n)
+number_once(n) = !numbered || strstrt(seen, network_tag(n)) > 0 ? "" \
+    : (seen = seen.network_tag(n), sprintf("%d", n + 1))
+
 headline = "Test accuracy against latency; the line joins what nothing beats"
 eval set_panels(arm_columns, arm_rows * targets_count, width / arm_columns, 320, 85, 50, 30)
 do for [t = 0:targets_count - 1] {
     do for [arm = 0:arms_count - 1] {
         if (t + arm == 0) { eval set_titles } else { unset label }
-        if (arm % arm_columns == 0) { set ylabel (targets_count > 1 ? targets[t + 1]."\n" : "")."test accuracy (%)" font ",9" }
+        if (arm % arm_columns == 0) { eval set_row(targets_count > 1 ? targets[t + 1] : "", "test accuracy (%)") }
         set title arms[arm + 1] offset 0,-0.5
         block = t * arms_count + arm
+        seen = ""
         plot data index block using ($3 == 1 ? $4 : NaN):5 with steps linewidth 2 \
                  linecolor rgb "#BBBBBB", \
+             for [n = 0:numbered * networks_count - 1] data index block \
+                 using ($7 == n ? $4 : NaN):5 with lines dashtype 3 linecolor rgb "#777777", \
              data index block using 4:($5 - $6):(0):(2 * $6) \
                  with vectors nohead linewidth 1.3 linecolor rgb "#777777", \
              for [a = 0:attentions_count - 1] data index block using ($2 == a ? $4 : NaN):5 \
                  with points pointtype mark(a) pointsize 1.4 linecolor rgb shade(a), \
-             data index block using 4:5:(numbered ? sprintf("%d", $7 + 1) : "") with labels left offset 0.7,0.5 \
+             data index block using 4:5:(number_once($7)) with labels right offset -0.7,0.5 \
                  font ",9" textcolor rgb "#222222"
         unset ylabel
     }

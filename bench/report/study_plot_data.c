@@ -59,6 +59,15 @@ static void put_parts(const struct data_axis *axis, int index, bool shared, char
     }
 }
 
+void plot_target_title(const struct study_data *data, int target, char *text, size_t size)
+{
+    *text = '\0';
+    if (data->data.count > 1)
+        put_parts(&data->data, target, false, text, size);
+    if (!*text)
+        snprintf(text, size, "%s", data->data.text[target]);
+}
+
 void plot_place_title(const struct study_data *data, const struct grid_place *place, char *text,
                       size_t size)
 {

@@ -29,6 +29,9 @@ struct grid_place plot_panel_place(const struct study_data *data, int panel);
 void plot_place_title(const struct study_data *data, const struct grid_place *place, char *text,
                       size_t size);
 
+/* What tells one of the data from the others; all of it where it is alone. */
+void plot_target_title(const struct study_data *data, int target, char *text, size_t size);
+
 /* "setting = ..." for gnuplot: what such titles leave out because all share it. */
 void plot_put_setting(FILE *out, const struct study_data *data);
 

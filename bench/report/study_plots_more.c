@@ -210,7 +210,10 @@ static bool plot_option(const struct plot_files *files, const struct study_data 
     }
     plot_put_range(files->labels, "option", &o.y);
     plot_put_range(files->labels, "option_x", &o.x);
-    put_texts(files->labels, "curves", o.curves.rest, o.curves.count);
+    const char *rest[STUDY_SEEDS_MAX];
+    for (int i = 0; i < o.curves.count; i++)
+        rest[i] = o.curves.rest[i];
+    plot_put_attentions(files->labels, "curves", rest, o.curves.count);
     put_texts(files->labels, "words", o.words.rest, o.words.count);
     return true;
 }
@@ -374,7 +377,6 @@ static void put_points(FILE *out, const struct study_data *data, const struct po
 /* Names of the networks, the implementation with them where there are several, and of the data. */
 static void put_pareto_names(FILE *labels, const struct study_data *data)
 {
-    const char *texts[STUDY_SEEDS_MAX];
     int networks = data->models.count * data->impls.count;
     fprintf(labels, "networks_count = %d\narray networks[%d]\n", networks, networks);
     for (int i = 0; i < networks; i++) {
@@ -385,7 +387,14 @@ static void put_pareto_names(FILE *labels, const struct study_data *data)
         fprintf(labels, "networks[%d] = ", i + 1);
         plots_put_quoted(labels, text);
     }
-    plots_put_array(labels, "targets", texts, plot_list_axis(&data->data, texts));
+    fprintf(labels, "targets_count = %d\narray targets[%d]\n", data->data.count,
+            data->data.count);
+    for (int i = 0; i < data->data.count; i++) {
+        char text[STUDY_TEXT_MAX];
+        plot_target_title(data, i, text, sizeof text);
+        fprintf(labels, "targets[%d] = ", i + 1);
+        plots_put_quoted(labels, text);
+    }
 }
 
 bool plot_pareto(const struct plot_files *files, const struct study_data *data,
