@@ -14,19 +14,19 @@ set output target
 
 headline = growth_title
 eval set_panels(2, rows, width, height, 85, 55, key_height + 12)
+set datafile missing "NaN"
 set logscale x 2
-set xrange [*:*]
-set yrange [*:*]
+set autoscale xfix
 set offsets graph 0.05, graph 0.05, graph 0.08, graph 0.08
 
 do for [a = 0:rows - 1] {
     if (a == 0) { eval set_title } else { unset label }
     set xlabel growth_axes[a + 1]
-    set logscale y 10
+    set logscale y 2
     set ylabel "median (ms, logarithmic)"
     set key at graph 0, graph 1.03 bottom left Left reverse samplen 2.5 spacing 0.95 font ",9"
     plot for [s = 0:growth_series_count - 1] data index (a * growth_series_count + s) \
-             using 1:2:3:4 with yerrorlines linewidth 1.6 linecolor rgb shade(s) \
+             using 1:2:3:4:xtic(1) with yerrorlines linewidth 1.6 linecolor rgb shade(s) \
              pointtype mark(s) pointsize 0.9 title growth_series[s + 1]
     unset label
     unset logscale y
@@ -34,7 +34,7 @@ do for [a = 0:rows - 1] {
     set ylabel "time with attention / without"
     plot 1 with lines linewidth 1 dashtype 2 linecolor rgb "#999999", \
          for [s = 0:growth_series_count - 1] data index (a * growth_series_count + s) \
-             using 1:5:6:7 with yerrorlines linewidth 1.6 linecolor rgb shade(s) \
+             using 1:5:6:7:xtic(1) with yerrorlines linewidth 1.6 linecolor rgb shade(s) \
              pointtype mark(s) pointsize 0.9
 }
 unset multiplot

@@ -107,13 +107,22 @@ static bool is_of_series(const json_t *row, const char *series)
     return strcmp(name, series) == 0;
 }
 
+/* A value and its interval; without an interval the value stands for both ends. */
+static void put_interval(FILE *out, const json_t *row, const char *const keys[3])
+{
+    const double value = number_of(row, keys[0]);
+    plots_put(out, value);
+    for (int k = 1; k < 3; k++)
+        plots_put(out, isnan(number_of(row, keys[k])) ? value : number_of(row, keys[k]));
+}
+
 static void put_growth_row(FILE *out, const json_t *row, int axis)
 {
-    static const char *const keys[] = {"median_ms", "median_low_ms", "median_high_ms", "ratio",
-                                       "ratio_low", "ratio_high"};
+    static const char *const time[] = {"median_ms", "median_low_ms", "median_high_ms"};
+    static const char *const ratio[] = {"ratio", "ratio_low", "ratio_high"};
     fprintf(out, "%.9g", axis_value(row, axis));
-    for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
-        plots_put(out, number_of(row, keys[k]));
+    put_interval(out, row, time);
+    put_interval(out, row, ratio);
     fputc('\n', out);
 }
 
