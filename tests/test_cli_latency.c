@@ -168,6 +168,28 @@ static void test_latency_plots(void **state)
     command_free(&c);
 }
 
+/* One list at a time: of 2 x 2 x 2 shapes the first, and one more for each list. */
+static void test_latency_along(void **state)
+{
+    (void)state;
+    char arguments[300];
+    snprintf(arguments, sizeof arguments,
+             "latency --model resnet20:width=0.25,resnet20:width=0.5 --attention none --batch 2,1 "
+             "--input 16,20 --threads 1 --impl %s --samples 3 --format json --along", impls[0]->name);
+    json_t *json = run_json("", arguments), *rows = json_object_get(json, "rows"), *row;
+    const char *const keys[] = {"batch", "width", "input_h"};
+    const double first[] = {2, 0.25, 16};
+    size_t i;
+    assert_int_equal(json_array_size(rows), 4);
+    json_array_foreach(rows, i, row) {
+        int other = 0;
+        for (int k = 0; k < 3; k++)
+            other += command_number(row, keys[k]) != first[k];
+        assert_true(other <= 1);
+    }
+    json_decref(json);
+}
+
 static void test_latency_store(void **state)
 {
     char arguments[1300];
@@ -241,6 +263,7 @@ int main(void)
         cmocka_unit_test(test_latency_lists),
         cmocka_unit_test(test_latency_per_layer),
         cmocka_unit_test_setup_teardown(test_latency_plots, temp_dir_make, temp_dir_remove),
+        cmocka_unit_test(test_latency_along),
         cmocka_unit_test_setup_teardown(test_latency_store, temp_dir_make, temp_dir_remove),
         cmocka_unit_test(test_latency_refuses),
         cmocka_unit_test(test_latency_beside_a_log),

@@ -18,7 +18,7 @@
 
 enum { KEY_INPUT = 1000, KEY_CLASSES, KEY_TRAIN, KEY_NO_FUSE, KEY_SAMPLES, KEY_SECONDS, KEY_FORMAT,
        KEY_SEED, KEY_STORE, KEY_STUDY, KEY_PROBE, KEY_LAYERS, KEY_KINDS, KEY_PLOTS,
-       KEY_ALGORITHM, KEY_DTYPE };
+       KEY_ALONG, KEY_ALGORITHM, KEY_DTYPE };
 
 static const struct argp_option options[] = {
     {"model", 'm', "MODEL,...", 0, "networks and their options (resnet50); width=F is one", 0},
@@ -43,6 +43,8 @@ static const struct argp_option options[] = {
     {"per-kind", KEY_KINDS, NULL, 0, "the same, but only summed by kind of layer", 0},
     {"plots", KEY_PLOTS, "FOLDER", 0, "draw there how time grows with the lists given for batch, "
      "input, threads and width, and with --per-layer the layers under the machine's roofs", 0},
+    {"along", KEY_ALONG, NULL, 0, "vary one of the lists for model, batch, input and threads at a "
+     "time, the others at their first entry: what --plots draws, not the whole grid", 0},
     {"format", KEY_FORMAT, "text|json|csv|md", 0, "how to print", 0},
     {"seed", KEY_SEED, "N", 0, "of weights, inputs, order and resampling (1)", 0},
     {"store", KEY_STORE, "FILE", 0, "add the rows to this results store, with --study", 0},
@@ -123,6 +125,9 @@ static enum status parse_option(struct latency_settings *s, int key, char *value
         return OK;
     case KEY_PLOTS:
         s->plots = value;
+        return OK;
+    case KEY_ALONG:
+        s->along = true;
         return OK;
     case KEY_FORMAT:
         return table_format_parse(value, &s->format);
@@ -260,13 +265,15 @@ static enum status draw_plots(const struct latency_work *work)
     return status;
 }
 
-/* Every network in every batch and size, with the threads set. */
-static enum status run_shapes(struct latency_work *work, struct latency_shape *shape)
+/* Every network in every batch and size, with entry t of the threads set. */
+static enum status run_shapes(struct latency_work *work, struct latency_shape *shape, int t)
 {
     const struct latency_settings *s = work->settings;
     for (int m = 0; m < s->models.count; m++)
         for (int b = 0; b < s->batch_count; b++)
             for (int i = 0; i < s->size_count; i++) {
+                if (s->along && (t > 0) + (m > 0) + (b > 0) + (i > 0) > 1)
+                    continue;
                 shape->batch = s->batches[b];
                 shape->input_h = s->sizes[i].h;
                 shape->input_w = s->sizes[i].w;
@@ -276,12 +283,12 @@ static enum status run_shapes(struct latency_work *work, struct latency_shape *s
 }
 
 /* Contexts belong to one number of threads: layer.h asks for threads_set() before open(). */
-static enum status run_threads(struct latency_work *work, int threads)
+static enum status run_threads(struct latency_work *work, int t)
 {
     const struct latency_settings *s = work->settings;
     struct latency_shape shape = s->shape;
-    shape.threads = threads;
-    TRY(threads_set(threads));
+    shape.threads = s->threads[t];
+    TRY(threads_set(shape.threads));
     int opened = 0;
     enum status status = OK;
     for (; status == OK && opened < s->impl_count; opened += status == OK)
@@ -293,7 +300,7 @@ static enum status run_threads(struct latency_work *work, int threads)
     if (status == OK && s->per_kind)
         latency_layers_peak(&work->tables, &work->peak);
     if (status == OK)
-        status = run_shapes(work, &shape);
+        status = run_shapes(work, &shape, t);
     while (opened > 0) {
         opened--;
         s->impls[opened]->close(work->ctx[opened]);
@@ -305,7 +312,7 @@ static enum status run_all(struct latency_work *work)
 {
     const struct latency_settings *s = work->settings;
     for (int t = 0; t < s->thread_count; t++)
-        TRY(run_threads(work, s->threads[t]));
+        TRY(run_threads(work, t));
     finish_tables(work);
     TRY(write_tables(work));
     return s->plots ? draw_plots(work) : OK;

@@ -44,6 +44,7 @@ struct latency_settings {
     struct latency_shape shape; /* what the lists above do not say */
     struct sample_settings sample;
     bool samples_given, seconds_given, probe;
+    bool along;               /* one list at a time, the others at their first entry */
     bool per_layer, per_kind; /* per_layer: kinds as well */
     enum table_format format;
 };
