@@ -1,5 +1,6 @@
 /* bf16 as an axis of the accuracy table: a small study of the real program, its store, its
  * tables, its export and import; that a study without it stays as it was; what is refused. */
+#include "bench/study/grid.h"
 #include "impls/layer.h"
 #include "tests/study_program.h"
 
@@ -17,18 +18,110 @@ static void need_bf16(void)
     }
 }
 
-static void write_study(struct bed *bed, const char *name, const char *impl, const char *more)
+/* `impl`: one or more; `rate`: what `target` says of it after ", ", or nothing. */
+static void write_with(struct bed *bed, const char *name, const char *impl, const char *more,
+                       const char *rate)
 {
     char text[2048];
     int n = snprintf(
         text, sizeof text,
         "name: runs\nmodels: [\"resnet20:width=0.25\"]\nattention: [none, cbam]\nseeds: 2\n"
         "impls: [%s]\nthreads: 1\nagreement-images: 0\n%s"
-        "target: {data: [\"%s:classes=2-3:per-class=6:val=1\"], epochs: 1, batch: 4, lr: 0.02}\n"
-        "transfer: [{arm: scratch}]\n", impl, more, bed->data);
+        "target: {data: [\"%s:classes=2-3:per-class=6:val=1\"], epochs: 1, batch: 4%s}\n"
+        "transfer: [{arm: scratch}]\n", impl, more, bed->data, rate);
     assert_true(n > 0 && (size_t)n < sizeof text);
     fixture_write(&bed->folder, name, text, (size_t)n);
 }
+
+static void write_study(struct bed *bed, const char *name, const char *impl, const char *more)
+{
+    write_with(bed, name, impl, more, ", lr: 0.02");
+}
+
+/* With a search, which chooses the rate, in `more`. */
+static void write_searched(struct bed *bed, const char *name, const char *impl, const char *more)
+{
+    write_with(bed, name, impl, more, "");
+}
+
+/* ---- together with a search and other implementations ---- */
+
+static enum status name_itself(const char *data, char *text, size_t size)
+{
+    snprintf(text, size, "%s", data);
+    return OK;
+}
+
+/* The graph of such a study with an equal search. */
+static void make_grid(struct bed *bed, struct study *study, struct grid *grid, const char *more)
+{
+    char all[200];
+    snprintf(all, sizeof all, "search: {seeds: 2, lr: [0.01, 0.03, 0.1]}\n%s", more);
+    write_searched(bed, "grid.yaml", "naive, onednn", all);
+    if (study_load(study, bed_path(bed, "grid.yaml")) != OK ||
+        grid_build(grid, study, name_itself) != OK)
+        fail_msg("%s", fail_text());
+}
+
+/* Trials and naive's networks are the cells that they are without dtypes, with the search's id;
+ * those that count on onednn are others. */
+static void test_the_graph_of_a_search(void **state)
+{
+    struct bed *bed = *state;
+    struct study study;
+    struct grid plain, both;
+    int trials = 0, counting = 0;
+    if (!impl_find("naive") || !impl_find("onednn"))
+        skip();
+    make_grid(bed, &study, &plain, "");
+    make_grid(bed, &study, &both, "dtypes: [f32, bf16]\n");
+    assert_int_equal(plain.count, both.count);
+    for (int i = 0; i < both.count; i++) {
+        const struct cell *cell = &both.cells[i];
+        const bool in_both = !cell->trial && strcmp(cell->settings.impl, "onednn") == 0;
+        assert_string_equal(cell->settings.dtypes, in_both ? "f32,bf16" : "");
+        assert_string_equal(cell->search, plain.cells[i].search);
+        assert_int_equal(strcmp(cell->key, plain.cells[i].key) != 0, in_both);
+        trials += cell->trial;
+        counting += in_both;
+    }
+    assert_int_equal(trials, 2 * 3 * 2);
+    assert_int_equal(counting, 2 * 2);
+    grid_free(&plain);
+    grid_free(&both);
+}
+
+/* Run for good: the same budget and choice for every arm, and bf16 beside f32 where it is. */
+static void test_a_search_in_both(void **state)
+{
+    struct bed *bed = *state;
+    struct command c;
+    need_bf16();
+    write_searched(bed, "study.yaml", "onednn, naive",
+                   "dtypes: [f32, bf16]\nsearch: {seeds: 1, lr: [0.02, 1e6]}\n");
+    const char *folder = study_folder(bed, "search");
+    STUDY(folder, "run ../study.yaml --store store.sqlite --latency off --jobs 1");
+    assert_int_equal(study_number(bed, "search", "SELECT count(*) FROM cells WHERE state = 'done'"),
+                     2 * 2 + 2 * 2 * 2);
+    assert_int_equal(study_number(bed, "search", "SELECT count(*) FROM searches WHERE chosen ="
+                                                 " '{\"lr\":\"0.02\"}'"), 2);
+    assert_int_equal(study_number(bed, "search", "SELECT count(DISTINCT key) FROM metrics WHERE"
+                                                 " name LIKE 'bf16%'"), 2 * 2);
+    study_ok(&c, folder, "report runs --store store.sqlite --plots-out plots --format md");
+    assert_non_null(strstr(c.out, "## What the trained networks lose in bf16"));
+    assert_non_null(strstr(c.out, "## Search"));
+    assert_non_null(strstr(c.out, " --lr 0.02 --"));
+    assert_null(strstr(c.out, " --lr 1e+06 "));
+    command_free(&c);
+
+    /* A study without bf16 finds trials and choices there, and naive's networks. */
+    write_searched(bed, "study.yaml", "onednn, naive", "search: {seeds: 1, lr: [0.02, 1e6]}\n");
+    study_ok(&c, folder, "run ../study.yaml --store store.sqlite --latency off --jobs 1");
+    assert_non_null(strstr(c.err, "12 cells, 8 of them in the store before, 4 run"));
+    command_free(&c);
+}
+
+/* ---- alone ---- */
 
 static void check_row(const json_t *row)
 {
@@ -166,6 +259,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         BED_TEST(test_a_study_in_both),
         BED_TEST(test_a_study_without),
+        BED_TEST(test_the_graph_of_a_search),
+        BED_TEST(test_a_search_in_both),
         BED_TEST(test_what_is_refused),
         BED_TEST(test_the_verbs),
     };

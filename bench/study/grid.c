@@ -181,7 +181,17 @@ static struct grid_search *search_at(const struct builder *b, const struct grid_
     return b->grid->search_count ? &b->grid->searches[i] : NULL;
 }
 
-/* Adds a cell that counts, or, at the seed of a search, its trial of combination `point`. */
+/* Whether a network that trained there is evaluated in bf16 where the study says so. What the
+ * machine has does not matter: a key must not depend on it. */
+static bool impl_has_bf16(const char *name)
+{
+    const struct impl *impl = impl_find(name);
+    return impl && impl->bf16;
+}
+
+/* Adds a cell that counts, or, at the seed of a search, its trial of combination `point`. Of that
+ * the validation accuracy alone is wanted: it is evaluated in f32, and is the same cell with
+ * `dtypes` and without. */
 static enum status add_transfer(struct builder *b, const struct grid_place *place,
                                 const char *source, int point)
 {
@@ -189,9 +199,9 @@ static enum status add_transfer(struct builder *b, const struct grid_place *plac
     struct cell cell = {.role = ROLE_TRANSFER, .settings = study->arms[place->arm]};
     struct grid_search *search = search_at(b, place);
     cell.trial = place->seed < 0;
-    if (cell.trial) /* its validation accuracy alone is wanted */
-        TRY(train_settings_set(&cell.settings, "dtypes", "f32"));
     TRY(place_settings(study, place, &cell.settings));
+    if (cell.trial || !impl_has_bf16(cell.settings.impl))
+        TRY(train_settings_set(&cell.settings, "dtypes", "f32"));
     if (cell.trial)
         TRY(search_apply(b->grid->choices[point], &cell.settings));
     else if (search)
@@ -223,6 +233,8 @@ static enum status add_transfers(struct builder *b, struct grid_place place, con
     return OK;
 }
 
+/* Everything of one seed. A search runs on the first implementation, for all of them: what it
+ * chooses is how to train, which is no matter of kernels. */
 static enum status add_networks(struct builder *b, int seed)
 {
     const struct study *study = b->study;
