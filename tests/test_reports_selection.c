@@ -4,16 +4,11 @@
 #include "impls/base/threads.h"
 #include "tests/support.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "tests/temp_dir.h"
 
 #include <math.h>
-#include <string.h>
 
-enum { TEST_IMAGES = TINY_CLASSES * 6 };
+enum { TEST_IMAGES = TINY_CLASSES * 6, HASH = sizeof ((struct train_result *)0)->split_hash };
 
 /* The best epoch chosen on the test set. With labels of the test set that have nothing to do with
  * its images nothing can be chosen: whatever the number of epochs, the accuracy is that of the
@@ -116,11 +111,83 @@ static void the_shifted_test(void **state)
     support_free(with);
 }
 
+/* Runs the settings to the end and returns what they said; the result is the caller's. */
+static char *talk_of(const struct train_settings *s, struct train_result **result)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    assert_non_null(out);
+    const struct train_io io = {.talk = out};
+    support_ok(support_run(s, &io, result));
+    fclose(out);
+    return text;
+}
+
+/* The split that a run of this seed reports; it tells of no leak. */
+static void split_of(struct train_settings *s, uint64_t seed, char hash[HASH])
+{
+    struct train_result *result;
+    s->seed = seed;
+    char *talk = talk_of(s, &result);
+    assert_null(strstr(talk, "pixel by pixel"));
+    snprintf(hash, HASH, "%s", result->split_hash);
+    free(talk);
+    support_free(result);
+}
+
+/* A split without a seed: the parts changed with every run. Here the seed fixes it, and its hash is
+ * in the result. (That images which are added move nobody is tests/test_datasets.c's and
+ * test_folder.c's.) */
+static void test_R46_the_seed_fixes_the_split(void **state)
+{
+    struct bed *bed = *state;
+    struct train_settings s;
+    char first[HASH], again[HASH], other[HASH];
+    support_settings(&s, bed, "none");
+    snprintf(s.data, sizeof s.data, "%.200s:per-class=10:val=3", bed->data);
+    s.epochs = 1;
+    split_of(&s, 1, first);
+    split_of(&s, 1, again);
+    split_of(&s, 2, other);
+    assert_true(first[0]);
+    assert_string_equal(first, again);
+    assert_string_not_equal(first, other);
+}
+
+/* An image in two parts, under two names: it is found by its content, and said. */
+static void test_R46_images_in_two_parts_are_told(void **state)
+{
+    struct bed *bed = *state;
+    struct train_settings s;
+    struct train_result *result;
+    size_t size;
+    char test[FIXTURE_PATH];
+    const size_t header = 16, image = TINY_SIDE * TINY_SIDE;
+    fixture_path(&bed->folder, "t10k-images-idx3-ubyte", test);
+    uint8_t *train = file_get(bed_path(bed, "train-images-idx3-ubyte"), &size);
+    uint8_t *tests = file_get(test, &size);
+    memcpy(tests + header, train + header, image);                     /* both of class 0 */
+    memcpy(tests + header + 5 * image, train + header + 9 * image, image); /* of class 1 */
+    file_put(test, tests, size);
+    support_settings(&s, bed, "none");
+    s.epochs = 1;
+    char *talk = talk_of(&s, &result);
+    if (!strstr(talk, "2 of the 24 test images are, pixel by pixel, among the train images"))
+        fail_msg("it said: %s", talk);
+    free(train);
+    free(tests);
+    free(talk);
+    support_free(result);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         BED_TEST(test_R44_the_test_set_chooses_nothing),
         BED_TEST(test_R45_augmentation_is_for_training_alone),
+        BED_TEST(test_R46_the_seed_fixes_the_split),
+        BED_TEST(test_R46_images_in_two_parts_are_told),
         BED_TEST(a_salt_changes_the_streams_alone),
         BED_TEST(the_shifted_test),
     };

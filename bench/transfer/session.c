@@ -55,6 +55,23 @@ enum status session_open_data(struct session *session, const char *data, uint64_
     return split_make(&session->split, &session->data, seed);
 }
 
+enum status session_note_shared(struct session *session)
+{
+    static const enum part pairs[][2] = {
+        {PART_TRAIN, PART_VAL}, {PART_TRAIN, PART_TEST}, {PART_VAL, PART_TEST}};
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        const struct image_list *a = &session->split.list[pairs[i][0]];
+        const struct image_list *b = &session->split.list[pairs[i][1]];
+        int shared = 0;
+        if (a->n > 0 && b->n > 0)
+            TRY(split_shared(&session->data, a, b, &shared));
+        if (shared > 0)
+            session_note(session, "%d of the %d %s images are, pixel by pixel, among the %s images",
+                         shared, b->n, part_name(b->part), part_name(a->part));
+    }
+    return OK;
+}
+
 static struct net *lower(const struct session *session, bool train)
 {
     if (session->compose || !session->impl)

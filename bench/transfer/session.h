@@ -39,6 +39,11 @@ enum status session_open_algorithms(struct session *session,
                                     const struct train_settings *settings);
 enum status session_open_data(struct session *session, const char *data, uint64_t seed);
 
+/* Notes how many images of one part stand, pixel by pixel, in another one, where there are such:
+ * the data bring them along, and what is learned by heart looks like what was understood. After
+ * session_open_data(). ERR_MEMORY. */
+enum status session_note_shared(struct session *session);
+
 /* Builds the network, and its forms for the implementation (which must be open, else both forms
  * are composed of primitives): classes and input channels as given, input `size` x `size` (0: the
  * model's own size). */

@@ -417,6 +417,8 @@ static enum status final_evaluation(struct run *run)
 static enum status run_all(struct run *run)
 {
     TRY(open_run(run));
+    if (run->io->talk)
+        TRY(session_note_shared(&run->session));
     talk(run, run->session.notes);
     TRY(train_all(run));
     program_kernels(run->program, run->result->how, sizeof run->result->how);
