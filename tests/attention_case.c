@@ -31,7 +31,8 @@ const char *const fused_specs[FUSED_SPECS] = {
 
 const struct fused_shape fused_shapes[FUSED_SHAPES] = {
     {6, 1, 1, 5}, {1, 1, 1, 3}, {4, 1, 2, 1}, {3, 4, 5, 1}, {1, 7, 7, 33}, {3, 7, 6, 16},
-    {1, 13, 19, 70}, {5, 9, 11, 36}, {2, 40, 17, 260}, {1, 30, 8, 1030},
+    {1, 13, 19, 70}, {5, 9, 11, 36}, {13, 1, 1, 70}, {65, 1, 1, 509}, {21, 3, 2, 270},
+    {9, 8, 8, 260}, {2, 40, 17, 260}, {1, 30, 8, 1030},
 };
 
 void attention_must(enum status status)

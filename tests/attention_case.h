@@ -9,7 +9,7 @@
 #include "bench/net/net.h"
 
 /* Forms and shapes that are worth trying. */
-enum { FUSED_SPECS = 32, FUSED_SHAPES = 10 };
+enum { FUSED_SPECS = 32, FUSED_SHAPES = 14 };
 extern const char *const fused_specs[FUSED_SPECS];
 extern const struct fused_shape {
     int n, h, w, c;

@@ -120,7 +120,7 @@ static int check_mode(const struct attention_case *site, const struct impl *impl
 
 static bool is_large(const struct fused_shape *shape)
 {
-    return shape->h * shape->w * shape->c > 65536;
+    return shape->n * shape->h * shape->w * shape->c > 131072;
 }
 
 static void test_equals_composition(void **state)
@@ -147,14 +147,16 @@ static void test_equals_composition(void **state)
 
 /* ---- numbers that are none ---- */
 
-static void check_nan(const struct impl *impl, const char *spec)
+static void check_nan(const struct impl *impl, const char *spec,
+                      const struct fused_shape *shape, bool train)
 {
     struct program *program[2];
     struct attention_case site;
-    attention_case_open(&site, spec, &fused_shapes[6], false);
+    attention_case_open(&site, spec, shape, false);
+    choose_trained(&site, TRAIN_FIXED_BN);
     for (int form = 0; form < 2; form++) {
         struct program_request request = {.impl = form ? impl : impls[0], .ctx = site.ctx,
-                                          .batch = 2,
+                                          .batch = shape->n, .train = train,
                                           .net = form ? site.whole : site.composed,
                                           .inputs = site.inputs, .input_count = 1};
         attention_must(program_compile(&program[form], &request));
@@ -176,11 +178,16 @@ static void check_nan(const struct impl *impl, const char *spec)
 /* A NaN in the map must not vanish in a maximum: the result shows it as the composition does. */
 static void test_nan_shows(void **state)
 {
+    static const struct fused_shape several = {2, 13, 19, 70};
+    static const struct fused_shape many[2] = {{13, 1, 1, 70}, {11, 2, 3, 36}};
     struct impl impl = fused_borrower();
     (void)state;
     for (int w = 0; w < FUSED_WAYS; w++)
-        for (int s = 0; s < FUSED_SPECS && fused_way_begin(fused_way_at(w)); s++)
-            check_nan(&impl, fused_specs[s]);
+        for (int s = 0; s < FUSED_SPECS && fused_way_begin(fused_way_at(w)); s++) {
+            check_nan(&impl, fused_specs[s], &several, false);
+            for (int t = 0; t < 2; t++)
+                check_nan(&impl, fused_specs[s], &many[t], true);
+        }
 }
 
 /* ---- refusals ---- */

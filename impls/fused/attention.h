@@ -60,7 +60,10 @@ struct fused_site {
     int threads;
     bool batch;                 /* batch statistics couple the images */
     bool peaks;                 /* where maxima are is kept for backward */
+    int block;                  /* images whose gates are computed together by one thread */
+    bool one_pixel;             /* in training: mean and maximum are the same */
     int branches;               /* pooled vectors that go through the MLP: 1 or 2 */
+    float times;                /* how often the only branch counts: twice if it stands for two */
     bool article;               /* each branch is squashed */
     float channel_factor, spatial_factor; /* 2 where the gates are doubled */
     bool own_lens;              /* lens is not gc */
@@ -94,6 +97,11 @@ struct fused_job fused_job_of(const struct op_plan *plan, const struct op_args *
 /* Threads to run the call with: the plan's, unless fewer are allowed now; one for small maps. */
 int fused_job_threads(const struct fused_job *job);
 
+/* Things first .. last-1. */
+struct fused_share {
+    int first, last;
+};
+
 /* The threads that work on one image: all of them where there are fewer images than threads, else
  * one. A member has an equal share of rows, or of channels. */
 struct fused_crew {
@@ -104,13 +112,14 @@ struct fused_crew {
 
 struct fused_crew fused_crew_of(const struct fused_job *job, int thread, int threads);
 
+/* Images from `first` on that the crew takes together: a block, or one. */
+struct fused_share fused_crew_block(const struct fused_job *job, const struct fused_crew *crew,
+                                    int first);
+
 /* Waits for the other members. */
 void fused_crew_wait(const struct fused_crew *crew);
 
 /* A member's share of `count` things in units of `unit`. */
-struct fused_share {
-    int first, last;
-};
 struct fused_share fused_crew_share(const struct fused_crew *crew, int count, int unit);
 
 /* ---- addresses ---- */

@@ -5,6 +5,7 @@
  * the gates' own backward passes; where the channel gate is first, the spatial pools add to the
  * gradient of gc as well: a pass over x alone. A last pass writes dx. */
 #include "impls/fused/channel_gate.h"
+#include "impls/fused/channel_mlp.h"
 #include "impls/fused/spatial_gate.h"
 
 #include "impls/ops.h"
@@ -35,6 +36,13 @@ static bool spatial_sees_gate(const struct fused_job *job)
 {
     return job->desc->attention.channel && job->desc->attention.spatial &&
            job->desc->attention.order == ORDER_CHANNEL_FIRST;
+}
+
+/* Whether a channel's maximum gives its gradient to one pixel of several. */
+static bool has_peaks(const struct fused_job *job)
+{
+    return job->desc->attention.channel && job->desc->attention.cpool != CPOOL_AVG &&
+           !job->site->one_pixel;
 }
 
 /* ---- first part: sums of the result's gradient ---- */
@@ -121,31 +129,41 @@ static void pools_to_spatial(const struct fused_job *job, int image, struct fuse
     job->site->k->dot_rows(&x, fused_diff_at(job, image, job->site->diff.mean), sums);
     for (int p = x.first; p < x.last; p++)
         across[p] += sums[p];
-    for (int i = 0; i < job->c && job->desc->attention.cpool != CPOOL_AVG; i++)
+    for (int i = 0; i < job->c && has_peaks(job); i++)
         if (at[i] >= x.first && at[i] < x.last)
             across[at[i]] += max[i] * fused_value_at(job, &x, at[i], i);
 }
 
-static void begin_image(const struct fused_job *job, const struct fused_crew *crew, int image)
+/* Where the spatial gate is first, the channel gate's backward pass belongs to this part. */
+static void backward_second_gate(const struct fused_job *job, const struct fused_crew *crew,
+                                 struct fused_share images)
 {
     const struct fused_share rows = fused_crew_share(crew, job->h, 1);
-    struct fused_unit *unit = fused_unit_at(job, image, crew->rank);
-    *unit = (struct fused_unit){0};
-    first_pass(job, crew, image, rows);
-    scale_across(job, image, rows, unit);
+    if (crew->rank == 0)
+        fused_channel_backward(job, images);
     fused_crew_wait(crew);
-    if (job->desc->attention.channel)
-        join_first(job, crew, image);
-    fused_crew_wait(crew);
-    if (spatial_first(job)) {
-        if (crew->rank == 0)
-            fused_channel_backward(job, image);
+    for (int n = images.first; job->desc->attention.spatial && n < images.last; n++)
+        pools_to_spatial(job, n, rows);
+}
+
+static void begin_images(const struct fused_job *job, const struct fused_crew *crew,
+                         struct fused_share images)
+{
+    const struct fused_share rows = fused_crew_share(crew, job->h, 1);
+    for (int n = images.first; n < images.last; n++) {
+        struct fused_unit *unit = fused_unit_at(job, n, crew->rank);
+        *unit = (struct fused_unit){0};
+        first_pass(job, crew, n, rows);
+        scale_across(job, n, rows, unit);
         fused_crew_wait(crew);
-        if (job->desc->attention.spatial)
-            pools_to_spatial(job, image, rows);
+        if (job->desc->attention.channel)
+            join_first(job, crew, n);
+        fused_crew_wait(crew);
     }
-    if (job->desc->attention.spatial)
-        fused_spatial_unsquash(job, crew, image);
+    if (spatial_first(job))
+        backward_second_gate(job, crew, images);
+    for (int n = images.first; job->desc->attention.spatial && n < images.last; n++)
+        fused_spatial_unsquash(job, crew, n);
 }
 
 /* ---- second part: through the gates, and the map ---- */
@@ -233,8 +251,9 @@ static void spread_maxima(const struct fused_job *job, int image, struct fused_s
             to[(size_t)at[i] * (size_t)dx->stride + i] += weighted ? max[i] * near[at[i]] : max[i];
 }
 
-static void finish_image(const struct fused_job *job, const struct fused_crew *crew, int image,
-                         const struct fused_unit *totals)
+/* Through the spatial gate, to gc. */
+static void backward_spatial(const struct fused_job *job, const struct fused_crew *crew, int image,
+                             const struct fused_unit *totals)
 {
     const struct fused_share rows = fused_crew_share(crew, job->h, 1);
     const bool reduce = job->site->reduce && (job->desc->want_diff_param >> P_REDUCE & 1);
@@ -246,13 +265,21 @@ static void finish_image(const struct fused_job *job, const struct fused_crew *c
         join_second(job, crew, image);
         fused_crew_wait(crew);
     }
+}
+
+static void finish_images(const struct fused_job *job, const struct fused_crew *crew,
+                          struct fused_share images, const struct fused_unit *totals)
+{
+    const struct fused_share rows = fused_crew_share(crew, job->h, 1);
+    for (int n = images.first; n < images.last; n++)
+        backward_spatial(job, crew, n, totals);
     if (wants_mlp(job) && crew->rank == 0)
-        fused_channel_backward(job, image);
+        fused_channel_backward(job, images);
     fused_crew_wait(crew);
-    if (wants_map(job)) {
-        last_pass(job, image, rows);
-        if (job->desc->attention.channel && job->desc->attention.cpool != CPOOL_AVG)
-            spread_maxima(job, image, rows);
+    for (int n = images.first; wants_map(job) && n < images.last; n++) {
+        last_pass(job, n, rows);
+        if (has_peaks(job))
+            spread_maxima(job, n, rows);
     }
     fused_crew_wait(crew);
 }
@@ -261,19 +288,23 @@ static void run(const struct fused_job *job, int thread, int threads)
 {
     const struct fused_crew crew = fused_crew_of(job, thread, threads);
     struct fused_unit totals = {0};
+    struct fused_share images;
     if (crew.rank == 0)
         fused_planes_clear(job, &crew, 3);
     fused_crew_wait(&crew);
-    for (int image = crew.first; image < crew.last; image++) {
-        begin_image(job, &crew, image);
+    for (int n = crew.first; n < crew.last; n = images.last) {
+        images = fused_crew_block(job, &crew, n);
+        begin_images(job, &crew, images);
         if (!job->site->batch)
-            finish_image(job, &crew, image, &totals);
+            finish_images(job, &crew, images, &totals);
     }
     if (job->site->batch) {
 #pragma omp barrier
         totals = fused_spatial_totals(job, crew.size);
-        for (int image = crew.first; image < crew.last; image++)
-            finish_image(job, &crew, image, &totals);
+        for (int n = crew.first; n < crew.last; n = images.last) {
+            images = fused_crew_block(job, &crew, n);
+            finish_images(job, &crew, images, &totals);
+        }
     }
 #pragma omp barrier
     if (job->desc->attention.channel)

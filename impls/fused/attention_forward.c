@@ -41,41 +41,48 @@ static void prepare(const struct fused_job *job, const struct fused_crew *crew)
 }
 
 /* Everything that does not need the statistics of the whole batch. */
-static void begin_image(const struct fused_job *job, const struct fused_crew *crew, int image)
+static void begin_images(const struct fused_job *job, const struct fused_crew *crew,
+                         struct fused_share images)
 {
     if (job->desc->attention.channel && job->desc->attention.order != ORDER_SPATIAL_FIRST)
-        fused_channel_forward(job, crew, image);
-    if (job->desc->attention.spatial)
-        fused_spatial_logits(job, crew, image);
-    if (!job->site->batch)
-        return;
-    fused_spatial_measure(job, crew, image);
-    if (image + 1 < crew->last)
-        fused_crew_wait(crew); /* the next image takes the same padded planes */
+        fused_channel_forward(job, crew, images);
+    for (int n = images.first; n < images.last; n++) {
+        if (job->desc->attention.spatial)
+            fused_spatial_logits(job, crew, n);
+        if (!job->site->batch)
+            continue;
+        fused_spatial_measure(job, crew, n);
+        if (n + 1 < crew->last)
+            fused_crew_wait(crew); /* the next image takes the same padded planes */
+    }
 }
 
-static void finish_image(const struct fused_job *job, const struct fused_crew *crew, int image)
+static void finish_images(const struct fused_job *job, const struct fused_crew *crew,
+                          struct fused_share images)
 {
     const struct fused_share rows = fused_crew_share(crew, job->h, 1);
-    if (job->desc->attention.spatial)
-        fused_spatial_squash(job, image, rows);
+    for (int n = images.first; job->desc->attention.spatial && n < images.last; n++)
+        fused_spatial_squash(job, n, rows);
     if (job->desc->attention.channel && job->desc->attention.order == ORDER_SPATIAL_FIRST) {
         fused_crew_wait(crew); /* channels are pooled over all pixels */
-        fused_channel_forward(job, crew, image);
+        fused_channel_forward(job, crew, images);
     }
-    fused_apply_rows(job, image, rows);
-    if (image + 1 < crew->last)
+    for (int n = images.first; n < images.last; n++)
+        fused_apply_rows(job, n, rows);
+    if (images.last < crew->last)
         fused_crew_wait(crew);
 }
 
 static void run(const struct fused_job *job, int thread, int threads)
 {
     const struct fused_crew crew = fused_crew_of(job, thread, threads);
+    struct fused_share images;
     prepare(job, &crew);
-    for (int image = crew.first; image < crew.last; image++) {
-        begin_image(job, &crew, image);
+    for (int n = crew.first; n < crew.last; n = images.last) {
+        images = fused_crew_block(job, &crew, n);
+        begin_images(job, &crew, images);
         if (!job->site->batch)
-            finish_image(job, &crew, image);
+            finish_images(job, &crew, images);
     }
     if (!job->site->batch)
         return;
@@ -83,8 +90,10 @@ static void run(const struct fused_job *job, int thread, int threads)
     if (thread == 0)
         fused_spatial_statistics(job, crew.size);
 #pragma omp barrier
-    for (int image = crew.first; image < crew.last; image++)
-        finish_image(job, &crew, image);
+    for (int n = crew.first; n < crew.last; n = images.last) {
+        images = fused_crew_block(job, &crew, n);
+        finish_images(job, &crew, images);
+    }
 }
 
 enum status fused_forward(const struct op_plan *plan, const struct op_args *args)

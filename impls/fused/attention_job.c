@@ -49,6 +49,13 @@ struct fused_crew fused_crew_of(const struct fused_job *job, int thread, int thr
                                .last = (int)((long)job->n * (thread + 1) / threads)};
 }
 
+struct fused_share fused_crew_block(const struct fused_job *job, const struct fused_crew *crew,
+                                    int first)
+{
+    const int last = first + (crew->size == 1 ? job->site->block : 1);
+    return (struct fused_share){first, last < crew->last ? last : crew->last};
+}
+
 void fused_crew_wait(const struct fused_crew *crew)
 {
     if (crew->size > 1) {

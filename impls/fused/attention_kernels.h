@@ -25,10 +25,8 @@ struct fused_span {
 struct fused_columns {
     double *sum;
     float *run, *max;
-    int32_t *at; /* first pixel of the group of FUSED_GROUP with the maximum; NULL: unwanted */
+    int32_t *at; /* first pixel with the maximum; NULL: unwanted */
 };
-
-enum { FUSED_GROUP = 8 };
 
 /* What a pixel's maximum gives back: value[p] to channel at[p]. */
 struct fused_peaks {
@@ -85,14 +83,18 @@ struct fused_rows {
     int length, first, last;
 };
 
-/* grad[r][i] = (or += with `add`) sum over terms t of coef[t*coef_step + r] * vec[t*vec_step + i],
- * for rows first .. last-1 of `length`. */
-struct fused_outer {
-    float *grad;
-    const float *coef, *vec;
-    size_t coef_step, vec_step;
-    int terms, length, first, last;
-    bool add;
+/* One or two matrix products (`parts`) with the same right factor:
+ * to[q][r*to_step + i] = (or += with `add`) the sum over t < length of
+ *   left[q][r*left_row + t*left_step] * right[t*right_step + i]
+ * for rows r from first to last-1, and i < columns; with `turned` the right factor is
+ * right[i*right_step + t]. */
+struct fused_product {
+    int parts;
+    const float *left[2], *right;
+    float *to[2];
+    size_t left_row, left_step, right_step, to_step;
+    int first, last, length, columns;
+    bool turned, add;
 };
 
 /* The planes of one image with zeros around: value (y,x) of plane q stands at
@@ -136,14 +138,16 @@ struct fused_kernels {
     void (*grad)(const struct fused_grad *g);
     void (*spread)(const struct fused_spread *s);
 
-    /* ---- the MLP; in1, out1 and coef1 may be NULL together ---- */
+    /* ---- the MLP of one image; in1, out1 and coef1 may be NULL together ---- */
     /* out[r] = matrix[r] . in */
     void (*matvec)(const struct fused_rows *rows, const float *in0, const float *in1, float *out0,
                    float *out1);
     /* out[i] = sum over r of coef[r] matrix[r][i] */
     void (*combine)(const struct fused_rows *rows, const float *coef0, const float *coef1,
                     float *out0, float *out1);
-    void (*outer)(const struct fused_outer *o);
+
+    /* ---- the MLP of many images ---- */
+    void (*product)(const struct fused_product *p);
 
     /* ---- the spatial gate ---- */
     /* to[(y - first) * pitch + x] = bias + the window at (y,x) times weight[planes][k][k], for rows

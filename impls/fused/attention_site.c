@@ -5,6 +5,11 @@
 #include "impls/base/memory.h"
 #include "impls/ops.h"
 
+enum {
+    FEWEST = 8,      /* images that are worth a block */
+    CACHED = 131072, /* floats of maps that are taken together */
+};
+
 static size_t padded(size_t count)
 {
     return (count + FUSED_PAD - 1) / FUSED_PAD * FUSED_PAD;
@@ -50,15 +55,39 @@ static void set_window(struct fused_window *w, const struct op_desc *desc, bool 
     w->size = padded((size_t)(h + k) * (size_t)w->pitch + FUSED_SLACK);
 }
 
-static void set_form(struct fused_site *site, const struct op_desc *desc)
+/* In training, many small maps: as many as stay in the second cache between two passes over
+ * them. */
+static int block_of(const struct op_desc *desc)
+{
+    const struct tensor *x = &desc->src[0];
+    const int fit = (int)(CACHED / ((size_t)x->h * (size_t)x->w * (size_t)x->c));
+    if (!desc->train || x->n < FEWEST || fit < 1)
+        return 1;
+    return fit < FEWEST ? FEWEST : fit;
+}
+
+/* With one pixel both branches of the MLP are the same: one stands for two. In the article's form
+ * twice the squashed vector is a doubled gate. */
+static void set_branches(struct fused_site *site, const struct op_desc *desc)
 {
     const bool both = desc->attention.cpool == CPOOL_BOTH;
+    const bool article = both && desc->attention.gate == GATE_ARTICLE;
+    site->one_pixel = desc->train && desc->src[0].h * desc->src[0].w == 1;
+    site->branches = both && !site->one_pixel ? 2 : 1;
+    site->article = article && !site->one_pixel;
+    site->times = both && !article && site->one_pixel ? 2 : 1;
+    site->channel_factor = desc->attention.twice ? 2 : 1;
+    if (article)
+        site->channel_factor = site->one_pixel ? 2 : 1;
+}
+
+static void set_form(struct fused_site *site, const struct op_desc *desc)
+{
     const float factor = desc->attention.twice ? 2 : 1;
     site->batch = desc->train && desc->attention.with_bn && desc->attention.batch_stats;
     site->peaks = desc->train;
-    site->branches = both ? 2 : 1;
-    site->article = both && desc->attention.gate == GATE_ARTICLE;
-    site->channel_factor = site->article ? 1 : factor;
+    site->block = block_of(desc);
+    set_branches(site, desc);
     site->spatial_factor = factor;
     set_planes(site, desc);
     site->own_lens = site->reduce || desc->attention.order != ORDER_CHANNEL_FIRST;
