@@ -23,7 +23,7 @@ struct fused_keep {
     size_t squashed[2];  /* [c]: the article's two branches, whose sum is gc */
     size_t channel;      /* gc [c] */
     size_t lens;         /* [c]: what channels are multiplied by before they are pooled */
-    size_t pixel_of;     /* int32 [c]: pixel of the channel's maximum */
+    size_t pixel_of;     /* int32 [c]: pixel of the channel's maximum, where there are several */
     size_t spatial;      /* gs [h*w] */
     size_t logit;        /* [h*w]: before normalisation */
     size_t plane[2];     /* [h*w] */
@@ -38,10 +38,10 @@ struct fused_diff {
     size_t of_channel;    /* [h*w]: gradient of the channels' maximum at each pixel */
     size_t of_plane;      /* [h*w]: gradient that goes to all channels of the pixel alike */
     size_t channel;       /* [c]: gradient of gc */
-    size_t squashed[2];   /* [c]: of the logits of the channel gate */
+    size_t squashed[2];   /* [c]: of the logits of the channel gate; the first one replaces `channel` */
     size_t hidden[2];     /* [hidden] */
-    size_t mean, max;     /* [c]: of the pooled vectors; mean already divided by h*w */
-    size_t pooled[2];     /* [c] */
+    size_t pooled[2];     /* [c]: of what entered the MLP; replaced by mean and max */
+    size_t mean, max;     /* [c]: of the pools; mean already divided by h*w */
     size_t weight;        /* [planes*k*k] of the convolution */
     size_t reduce;        /* [c] of the 1x1 convolution */
     size_t total;

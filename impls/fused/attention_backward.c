@@ -92,30 +92,27 @@ static void scale_across(const struct fused_job *job, int image, struct fused_sh
     unit->alpha = sum;
 }
 
-/* Element i of this call's sums over pixels. */
-static double member_sum(const struct fused_columns *of, int members, int i)
+/* All members' sums over pixels, of this member's channels. */
+static const double *joined(const struct fused_job *job, const struct fused_crew *crew,
+                            struct fused_share channels)
 {
-    double sum = 0;
-    for (int r = 0; r < members; r++)
-        sum += of[r].sum[i];
+    double *sum = fused_columns_at(job, crew, 0).sum;
+    for (int r = 1; r < crew->size; r++) {
+        const double *part = fused_columns_at(job, crew, r).sum;
+        for (int i = channels.first; i < channels.last; i++)
+            sum[i] += part[i];
+    }
     return sum;
-}
-
-static void collect(const struct fused_job *job, const struct fused_crew *crew,
-                    struct fused_columns of[FUSED_THREADS])
-{
-    for (int r = 0; r < crew->size; r++)
-        of[r] = fused_columns_at(job, crew, r);
 }
 
 static void join_first(const struct fused_job *job, const struct fused_crew *crew, int image)
 {
     const struct fused_share channels = fused_crew_share(crew, job->c, FUSED_PAD);
-    struct fused_columns of[FUSED_THREADS];
+    const double *sum = joined(job, crew, channels);
+    const double mix = (double)job->mix;
     float *to = fused_diff_at(job, image, job->site->diff.channel);
-    collect(job, crew, of);
     for (int i = channels.first; i < channels.last; i++)
-        to[i] = (float)((double)job->mix * member_sum(of, crew->size, i));
+        to[i] = (float)(mix * sum[i]);
 }
 
 /* With the spatial gate first, the channel pools see x gs: their gradients reach gs. */
@@ -189,19 +186,18 @@ static void second_pass(const struct fused_job *job, const struct fused_crew *cr
 static void join_second(const struct fused_job *job, const struct fused_crew *crew, int image)
 {
     const struct fused_share channels = fused_crew_share(crew, job->c, FUSED_PAD);
+    const double *sum = joined(job, crew, channels);
     const bool gated = spatial_sees_gate(job);
     const float *gate = fused_keep_at(job, image, job->site->keep.channel);
     const float *weight = job->site->reduce ? fused_param(job, P_REDUCE) : NULL;
     float *to_gate = fused_diff_at(job, image, job->site->diff.channel);
     float *to_weight = fused_diff_at(job, image, job->site->diff.reduce);
-    struct fused_columns of[FUSED_THREADS];
-    collect(job, crew, of);
-    for (int i = channels.first; i < channels.last; i++) {
-        float sum = (float)member_sum(of, crew->size, i);
+    for (int i = channels.first; gated && !weight && i < channels.last; i++)
+        to_gate[i] += (float)sum[i];
+    for (int i = channels.first; weight && i < channels.last; i++) {
         if (gated)
-            to_gate[i] += weight ? weight[i] * sum : sum;
-        if (weight)
-            to_weight[i] = gated ? gate[i] * sum : sum;
+            to_gate[i] += weight[i] * (float)sum[i];
+        to_weight[i] = gated ? gate[i] * (float)sum[i] : (float)sum[i];
     }
 }
 

@@ -113,11 +113,23 @@ static void place_keep(struct fused_site *site, const struct op_desc *desc)
     k->hidden_sum = take(&total, hidden);
     k->channel = take(&total, c);
     k->lens = take(&total, site->own_lens ? c : 0);
-    k->pixel_of = take(&total, site->peaks ? channel : 0);
+    k->pixel_of = take(&total, site->peaks && !site->one_pixel ? channel : 0);
     k->spatial = take(&total, pixels);
     k->logit = take(&total, spatial);
     k->channel_of = take(&total, site->peaks ? spatial : 0);
     k->total = total;
+}
+
+/* Where one thing was pooled, the gradient of what entered the MLP becomes that of the pool. */
+static void place_pools(struct fused_site *site, const struct op_desc *desc, size_t *total)
+{
+    struct fused_diff *d = &site->diff;
+    const size_t channel = desc->attention.channel ? (size_t)desc->src[0].c : 0;
+    const bool maximum = desc->attention.cpool == CPOOL_MAX && !site->one_pixel;
+    d->mean = maximum ? take(total, channel) : d->pooled[0];
+    d->max = maximum ? d->pooled[0] : d->pooled[1];
+    if (desc->attention.cpool == CPOOL_HALF)
+        d->max = take(total, channel);
 }
 
 static void place_diff(struct fused_site *site, const struct op_desc *desc)
@@ -134,14 +146,13 @@ static void place_diff(struct fused_site *site, const struct op_desc *desc)
     d->logit = take(&total, spatial);
     d->of_channel = take(&total, spatial);
     d->of_plane = take(&total, spatial);
-    d->channel = take(&total, channel);
+    d->channel = d->squashed[0] = take(&total, channel);
+    d->squashed[1] = take(&total, site->article ? channel : 0);
     for (int b = 0; b < 2; b++) {
-        d->squashed[b] = take(&total, channel);
-        d->hidden[b] = take(&total, hidden);
-        d->pooled[b] = take(&total, channel);
+        d->hidden[b] = take(&total, b < site->branches ? hidden : 0);
+        d->pooled[b] = take(&total, b < site->branches ? channel : 0);
     }
-    d->mean = take(&total, c);
-    d->max = take(&total, channel);
+    place_pools(site, desc, &total);
     d->weight = take(&total, spatial ? (size_t)site->window.planes * k * k : 0);
     d->reduce = take(&total, site->reduce ? c : 0);
     d->total = total;

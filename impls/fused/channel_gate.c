@@ -46,10 +46,10 @@ static void careful_pixel(const struct fused_job *job, const struct fused_span *
 static void settle_maxima(const struct fused_job *job, const struct fused_span *x,
                           const float *factor, const struct fused_columns *columns)
 {
-    bool numbers = true;
+    int64_t nan = 0;
     for (int i = 0; i < x->c; i++)
-        numbers &= !isnan(columns->sum[i]);
-    for (int i = 0; i < x->c && !numbers; i++) {
+        nan |= columns->sum[i] != columns->sum[i] ? -1 : 0;
+    for (int i = 0; i < x->c && nan; i++) {
         int32_t ignored, *at = columns->at ? &columns->at[i] : &ignored;
         if (isnan(columns->sum[i]))
             careful_pixel(job, x, factor, i, &columns->max[i], at);
@@ -234,24 +234,24 @@ static void mlp_backward(const struct fused_job *job, int image)
                           two ? fused_diff_at(job, image, diff->pooled[1]) : NULL);
 }
 
-/* From the gradients of what entered the MLP to those of mean and maximum of each channel. An only
- * pixel has all of them through its mean. */
+/* From the gradients of what entered the MLP to those of mean and maximum of each channel, in place
+ * where only one of them did. An only pixel has all of them through its mean. */
 static void backward_pools(const struct fused_job *job, int image)
 {
-    const struct fused_diff *diff = &job->site->diff;
     const enum attention_cpool cpool = job->desc->attention.cpool;
-    const float *first = fused_diff_at(job, image, diff->pooled[0]);
-    const float *second = fused_diff_at(job, image, diff->pooled[job->site->branches - 1]);
-    const float half = cpool == CPOOL_HALF ? 0.5f : 1;
-    const bool means = cpool != CPOOL_MAX, maxima = cpool != CPOOL_AVG;
-    const float to_mean = job->site->one_pixel ? 1 : means ? half / (float)job->pixels : 0;
-    const float to_max = maxima && !job->site->one_pixel ? half : 0;
-    float *mean = fused_diff_at(job, image, diff->mean);
-    float *max = fused_diff_at(job, image, diff->max);
-    for (int i = 0; i < job->c; i++) {
-        mean[i] = first[i] * to_mean;
-        max[i] = second[i] * to_max;
+    const float part = 1 / (float)job->pixels;
+    float *mean = fused_diff_at(job, image, job->site->diff.mean);
+    float *max = fused_diff_at(job, image, job->site->diff.max);
+    if (job->site->one_pixel)
+        return;
+    if (cpool == CPOOL_MAX)
+        memset(mean, 0, (size_t)job->c * sizeof *mean);
+    for (int i = 0; i < job->c && cpool == CPOOL_HALF; i++) {
+        max[i] = 0.5f * mean[i];
+        mean[i] = max[i] * part;
     }
+    for (int i = 0; i < job->c && (cpool == CPOOL_AVG || cpool == CPOOL_BOTH); i++)
+        mean[i] *= part;
 }
 
 void fused_channel_backward(const struct fused_job *job, struct fused_share images)

@@ -98,20 +98,20 @@ void fused_mlp_forward(const struct fused_job *job, struct fused_share images)
 
 /* ---- backward ---- */
 
-/* s (1 - s/f) for a gate s = f sigmoid. */
+/* s (1 - s/f) for a gate s = f sigmoid. The first one replaces the gradient of gc. */
 void fused_mlp_unsquash(const struct fused_job *job, int image)
 {
-    const struct fused_keep *keep = &job->site->keep;
-    const struct fused_diff *diff = &job->site->diff;
-    const float *d = fused_diff_at(job, image, diff->channel);
-    for (int b = 0; b < (job->site->article ? 2 : 1); b++) {
-        const size_t from = job->site->article ? keep->squashed[b] : keep->channel;
-        const float *s = fused_keep_at(job, image, from);
-        const float inverse = 1 / job->site->channel_factor;
-        float *to = fused_diff_at(job, image, diff->squashed[b]);
-        for (int i = 0; i < job->c; i++)
-            to[i] = d[i] * s[i] * (1 - s[i] * inverse);
-    }
+    const struct fused_site *site = job->site;
+    const float inverse = 1 / site->channel_factor;
+    const float *first = fused_keep_at(job, image, site->article ? site->keep.squashed[0]
+                                                                 : site->keep.channel);
+    const float *second = fused_keep_at(job, image, site->keep.squashed[1]);
+    float *d = fused_diff_at(job, image, site->diff.squashed[0]);
+    float *to = fused_diff_at(job, image, site->diff.squashed[1]);
+    for (int i = 0; site->article && i < job->c; i++)
+        to[i] = d[i] * second[i] * (1 - second[i] * inverse);
+    for (int i = 0; i < job->c; i++)
+        d[i] = d[i] * first[i] * (1 - first[i] * inverse);
 }
 
 void fused_mlp_unhide(const struct fused_job *job, int image)
