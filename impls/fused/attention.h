@@ -38,7 +38,7 @@ struct fused_diff {
     size_t of_channel;    /* [h*w]: gradient of the channels' maximum at each pixel */
     size_t of_plane;      /* [h*w]: gradient that goes to all channels of the pixel alike */
     size_t channel;       /* [c]: gradient of gc */
-    size_t squashed[2];   /* [c]: of the logits of the channel gate; the first one replaces `channel` */
+    size_t squashed[2];   /* [c]: of the gate's logits; the first one replaces `channel` */
     size_t hidden[2];     /* [hidden] */
     size_t pooled[2];     /* [c]: of what entered the MLP; replaced by mean and max */
     size_t mean, max;     /* [c]: of the pools; mean already divided by h*w */
@@ -138,7 +138,7 @@ static inline float *fused_diff_at(const struct fused_job *job, int image, size_
 /* A thread's part of an image's sums. */
 struct fused_unit *fused_unit_at(const struct fused_job *job, int image, int rank);
 
-/* A thread's columns; `rank` counts within the crew. */
+/* A thread's columns, without `at`; `rank` counts within the crew. */
 struct fused_columns fused_columns_at(const struct fused_job *job, const struct fused_crew *crew,
                                       int rank);
 

@@ -12,6 +12,8 @@
 
 #include <omp.h>
 
+enum { FEW = 16 }; /* pixels to each of which all channels may be compared */
+
 /* ---- what is asked for ---- */
 
 static bool wants_map(const struct fused_job *job)
@@ -61,7 +63,6 @@ static void first_pass(const struct fused_job *job, const struct fused_crew *cre
         .down = fused_columns_at(job, crew, crew->rank),
         .c = job->c, .first = rows.first * job->w, .last = rows.last * job->w};
     grad.down.max = NULL;
-    grad.down.at = NULL;
     if (job->desc->attention.alpha)
         grad.plain = fused_diff_at(job, image, job->site->diff.plain);
     if (job->desc->kind == OP_ATTENTION_SUM) {
@@ -174,7 +175,6 @@ static void second_pass(const struct fused_job *job, const struct fused_crew *cr
     struct fused_columns columns = fused_columns_at(job, crew, crew->rank);
     struct fused_peaks peaks = {0};
     columns.max = NULL;
-    columns.at = NULL;
     if (site->max_plane >= 0)
         peaks = (struct fused_peaks){
             (int32_t *)fused_keep_at(job, image, site->keep.channel_of),
@@ -229,10 +229,15 @@ static void last_pass(const struct fused_job *job, int image, struct fused_share
         spread.peaks = (struct fused_peaks){
             (int32_t *)fused_keep_at(job, image, site->keep.channel_of),
             fused_diff_at(job, image, site->diff.of_channel)};
+    if (has_peaks(job) && job->pixels <= FEW)
+        spread.tops = (struct fused_peaks){
+            (int32_t *)fused_keep_at(job, image, site->keep.pixel_of),
+            fused_diff_at(job, image, site->diff.max)};
     site->k->spread(&spread);
 }
 
-/* A channel's maximum gives its gradient to one pixel. */
+/* A channel's maximum gives its gradient to one pixel: of many, looked up one by one; of a few the
+ * last pass asks each. */
 static void spread_maxima(const struct fused_job *job, int image, struct fused_share rows)
 {
     const struct tensor *dx = &job->args->diff_src[0];
@@ -274,7 +279,7 @@ static void finish_images(const struct fused_job *job, const struct fused_crew *
     fused_crew_wait(crew);
     for (int n = images.first; wants_map(job) && n < images.last; n++) {
         last_pass(job, n, rows);
-        if (has_peaks(job))
+        if (has_peaks(job) && job->pixels > FEW)
             spread_maxima(job, n, rows);
     }
     fused_crew_wait(crew);

@@ -87,7 +87,6 @@ struct fused_columns fused_columns_at(const struct fused_job *job, const struct 
     struct fused_columns columns = {.sum = (double *)at};
     columns.run = (float *)(columns.sum + c);
     columns.max = columns.run + c;
-    columns.at = (int32_t *)(columns.max + c);
     return columns;
 }
 

@@ -28,7 +28,7 @@ struct fused_columns {
     int32_t *at; /* first pixel with the maximum; NULL: unwanted */
 };
 
-/* What a pixel's maximum gives back: value[p] to channel at[p]. */
+/* What a pixel's maximum gives back: value[p] to channel at[p]. Or a channel's, to a pixel. */
 struct fused_peaks {
     const int32_t *at;
     const float *value;
@@ -61,8 +61,9 @@ struct fused_grad {
 
 /* Last pass of backward: dx = (or += with `add`)
  *   g (keep + mix channel[i] spatial[p]) + of_channel[i] near[p] + of_pixel[p] lens[i],
- * and peaks.value[p] lens[at] in the channel at = peaks.at[p]. of_channel, of_pixel,
- * peaks.at NULL: nothing of it; near NULL: ones. */
+ * and peaks.value[p] lens[at] in the channel at = peaks.at[p], and tops.value[i] near[p] in the
+ * pixel p = tops.at[i]. of_channel, of_pixel, peaks.at, tops.at NULL: nothing of it; tops need
+ * of_channel; near NULL: ones. */
 struct fused_spread {
     const float *dy, *dst;
     float *dx;
@@ -71,7 +72,7 @@ struct fused_spread {
     const float *channel, *spatial;
     float keep, mix;
     const float *of_channel, *near, *of_pixel, *lens;
-    struct fused_peaks peaks;
+    struct fused_peaks peaks, tops;
     int c, first, last;
 };
 
@@ -120,8 +121,9 @@ struct fused_moments {
 
 struct fused_kernels {
     /* ---- over pixels ---- */
-    /* Sum and maximum of x * factor[p] (NULL: of x). A NaN shows in the sum alone. */
-    void (*pool_columns)(const struct fused_span *x, const float *factor,
+    /* Sum and maximum of x * factor[p] (NULL: of x). A NaN shows in the sum alone; false: there is
+     * none. */
+    bool (*pool_columns)(const struct fused_span *x, const float *factor,
                          struct fused_columns *to);
     /* sum[i] = sum over p of weight[p] x, and of peaks.value[p] x in channel peaks.at[p] alone. */
     void (*weigh_columns)(const struct fused_span *x, const float *weight,

@@ -171,7 +171,7 @@ static void place_scratch(struct fused_site *site, const struct op_desc *desc)
     const size_t n = (size_t)desc->src[0].n, threads = (size_t)site->threads;
     const size_t c = padded((size_t)desc->src[0].c);
     const size_t kept = (FUSED_PAD + n * site->keep.total) * sizeof(float);
-    site->columns_each = memory_round(c * (sizeof(double) + 2 * sizeof(float) + sizeof(int32_t)));
+    site->columns_each = memory_round(c * (sizeof(double) + 2 * sizeof(float)));
     site->hidden_each = 0;
     if (desc->attention.channel)
         site->hidden_each = 5 * padded((size_t)desc->attention.hidden) * sizeof(float);

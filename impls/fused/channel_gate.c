@@ -42,32 +42,40 @@ static void careful_pixel(const struct fused_job *job, const struct fused_span *
     }
 }
 
-/* A NaN shows in the sum alone: its maximum, and where it is. */
+/* Where a sum says that there is a NaN: the channel's maximum, and where it is. */
 static void settle_maxima(const struct fused_job *job, const struct fused_span *x,
                           const float *factor, const struct fused_columns *columns)
 {
-    int64_t nan = 0;
-    for (int i = 0; i < x->c; i++)
-        nan |= columns->sum[i] != columns->sum[i] ? -1 : 0;
-    for (int i = 0; i < x->c && nan; i++) {
+    for (int i = 0; i < x->c; i++) {
         int32_t ignored, *at = columns->at ? &columns->at[i] : &ignored;
         if (isnan(columns->sum[i]))
             careful_pixel(job, x, factor, i, &columns->max[i], at);
     }
 }
 
-/* What enters the MLP, channels from `first` on. */
-static void store_pooled(const struct fused_job *job, int image, int first, int count,
-                         const struct fused_columns *columns)
+/* Where maxima, and where they are, go: to what is kept of them, or to scratch. */
+static struct fused_columns columns_of(const struct fused_job *job, const struct fused_crew *crew,
+                                       int image, int first)
+{
+    const struct fused_site *site = job->site;
+    const enum attention_cpool cpool = job->desc->attention.cpool;
+    struct fused_columns columns = fused_columns_at(job, crew, crew->rank);
+    if (cpool == CPOOL_BOTH || cpool == CPOOL_MAX)
+        columns.max = fused_keep_at(job, image, site->keep.pooled[cpool == CPOOL_BOTH]) + first;
+    if (site->peaks && has_max(job))
+        columns.at = (int32_t *)fused_keep_at(job, image, site->keep.pixel_of) + first;
+    return columns;
+}
+
+/* What enters the MLP as a mean, channels from `first` on. */
+static void store_mean(const struct fused_job *job, int image, int first, int count,
+                       const struct fused_columns *columns)
 {
     const enum attention_cpool cpool = job->desc->attention.cpool;
     const double part = 1.0 / job->pixels;
     float *to = fused_keep_at(job, image, job->site->keep.pooled[0]) + first;
-    float *second = fused_keep_at(job, image, job->site->keep.pooled[1]) + first;
     for (int i = 0; i < count && cpool != CPOOL_MAX; i++)
         to[i] = (float)(columns->sum[i] * part);
-    if (cpool == CPOOL_MAX || cpool == CPOOL_BOTH)
-        memcpy(cpool == CPOOL_BOTH ? second : to, columns->max, (size_t)count * sizeof *to);
     for (int i = 0; i < count && cpool == CPOOL_HALF; i++)
         to[i] = 0.5f * to[i] + 0.5f * columns->max[i];
 }
@@ -87,8 +95,7 @@ static void pool(const struct fused_job *job, const struct fused_crew *crew, int
                  struct fused_share own)
 {
     struct fused_span x = fused_rows_of(job, image, (struct fused_share){0, job->h});
-    struct fused_columns columns = fused_columns_at(job, crew, crew->rank);
-    int32_t *pixel_of = (int32_t *)fused_keep_at(job, image, job->site->keep.pixel_of);
+    struct fused_columns columns;
     const float *factor = pooled_through(job, image);
     if (job->site->one_pixel) {
         take_pixel(job, image, own);
@@ -96,14 +103,10 @@ static void pool(const struct fused_job *job, const struct fused_crew *crew, int
     }
     x.data = (const char *)x.data + (size_t)own.first * dtype_bytes(job->desc->src[0].dtype);
     x.c = own.last - own.first;
-    if (!job->site->peaks || !has_max(job))
-        columns.at = NULL;
-    job->site->k->pool_columns(&x, factor, &columns);
-    if (has_max(job))
+    columns = columns_of(job, crew, image, own.first);
+    if (job->site->k->pool_columns(&x, factor, &columns) && has_max(job))
         settle_maxima(job, &x, factor, &columns);
-    if (columns.at)
-        memcpy(pixel_of + own.first, columns.at, (size_t)x.c * sizeof *pixel_of);
-    store_pooled(job, image, own.first, x.c, &columns);
+    store_mean(job, image, own.first, x.c, &columns);
 }
 
 /* ---- forward ---- */

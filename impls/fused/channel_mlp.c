@@ -56,7 +56,7 @@ static struct fused_product images_of(struct fused_share images, int parts)
                                   .last = images.last};
 }
 
-/* One vector of each image times a matrix, to another one, where `keep` tells offsets in records. */
+/* One vector of each image times a matrix, to another one: from where to where in the records. */
 static void keep_product(const struct fused_job *job, struct fused_product *p,
                          const size_t *from, const size_t *to)
 {

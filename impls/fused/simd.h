@@ -145,6 +145,15 @@ INLINE unsigned vec_equal_bits(vec a, vec b)
 #endif
 }
 
+/* Whether a lane is not zero. */
+INLINE bool vec_any(ivec mask)
+{
+    int32_t any = 0;
+    for (int i = 0; i < LANES; i++)
+        any |= mask[i];
+    return any != 0;
+}
+
 /* Four lanes that hold the sum, or the maximum, of all. */
 INLINE quad vec_fold_sum(vec v)
 {
