@@ -1,0 +1,30 @@
+forest_count = 24
+array forest[24]
+forest[1] = 'fashion-mnist:per-class=50:test-per-class=100, frozen, cbam'
+forest[2] = 'fashion-mnist:per-class=50:test-per-class=100, frozen, cbam-article'
+forest[3] = 'fashion-mnist:per-class=50:test-per-class=100, frozen, cbam:scale=2'
+forest[4] = 'fashion-mnist:per-class=50:test-per-class=100, frozen, cbam:alpha'
+forest[5] = 'fashion-mnist:per-class=50:test-per-class=100, frozen+attention, cbam'
+forest[6] = 'fashion-mnist:per-class=50:test-per-class=100, frozen+attention, cbam-article'
+forest[7] = 'fashion-mnist:per-class=50:test-per-class=100, frozen+attention, cbam:scale=2'
+forest[8] = 'fashion-mnist:per-class=50:test-per-class=100, frozen+attention, cbam:alpha'
+forest[9] = 'fashion-mnist:per-class=50:test-per-class=100, finetune, cbam'
+forest[10] = 'fashion-mnist:per-class=50:test-per-class=100, finetune, cbam-article'
+forest[11] = 'fashion-mnist:per-class=50:test-per-class=100, finetune, cbam:scale=2'
+forest[12] = 'fashion-mnist:per-class=50:test-per-class=100, finetune, cbam:alpha'
+forest[13] = 'folder:tiny-imagenet-20:size=32, frozen, cbam'
+forest[14] = 'folder:tiny-imagenet-20:size=32, frozen, cbam-article'
+forest[15] = 'folder:tiny-imagenet-20:size=32, frozen, cbam:scale=2'
+forest[16] = 'folder:tiny-imagenet-20:size=32, frozen, cbam:alpha'
+forest[17] = 'folder:tiny-imagenet-20:size=32, frozen+attention, cbam'
+forest[18] = 'folder:tiny-imagenet-20:size=32, frozen+attention, cbam-article'
+forest[19] = 'folder:tiny-imagenet-20:size=32, frozen+attention, cbam:scale=2'
+forest[20] = 'folder:tiny-imagenet-20:size=32, frozen+attention, cbam:alpha'
+forest[21] = 'folder:tiny-imagenet-20:size=32, finetune, cbam'
+forest[22] = 'folder:tiny-imagenet-20:size=32, finetune, cbam-article'
+forest[23] = 'folder:tiny-imagenet-20:size=32, finetune, cbam:scale=2'
+forest[24] = 'folder:tiny-imagenet-20:size=32, finetune, cbam:alpha'
+forest_low = -32.5
+forest_high = 15.3
+forest_width = 77
+forest_title = 'Test accuracy with attention less without attention'
