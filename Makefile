@@ -141,9 +141,9 @@ test-san: ensure-deps ## the quick tests under the address and undefined-behavio
 # suppressed. JSIMD_FORCENONE: libjpeg-turbo's vector code also computes on the padding behind its
 # rows, which memcheck takes for a use of it. CBAM_BENCH_RESTARTED: valgrind cannot follow a program
 # that starts itself anew through /proc/self/exe (impls/base/threads.h).
-VALGRIND := net program attention files files_write npy pth datasets loader images odd_images \
-            resize folder data_spec settings study_file study_sources store stats table \
-            weights_people training
+VALGRIND := net program attention files files_write npy pth datasets loader images \
+            images_damaged odd_images resize folder folder_batches data_spec settings \
+            study_file study_sources store stats table weights_people training
 test-valgrind: ensure-deps ## some of the quick tests under valgrind, naive implementation
 	$(Q)$(MAKE) --no-print-directory run-valgrind MODE=valgrind IMPLS=naive
 

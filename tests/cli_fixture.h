@@ -79,20 +79,6 @@ static inline void train_on_pictures(struct bed *bed, const char *network)
     command_free(&c);
 }
 
-static inline json_t *json_of(const char *arguments, ...) __attribute__((format(printf, 1, 2)));
-
-static inline json_t *json_of(const char *arguments, ...)
-{
-    char line[3000];
-    struct command c;
-    va_list args;
-    va_start(args, arguments);
-    assert_true((size_t)vsnprintf(line, sizeof line, arguments, args) < sizeof line);
-    va_end(args);
-    command_run(&c, "%s", line);
-    return command_take_json(&c, 0);
-}
-
 /* A small trained-looking network of the bed's own data as file "w". */
 static inline void fresh_weights(struct bed *bed, const char *attention)
 {

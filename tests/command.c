@@ -180,6 +180,22 @@ json_t *command_take_json(struct command *c, int status)
     return json;
 }
 
+json_t *command_json_of(const char *arguments, ...)
+{
+    struct command c;
+    va_list args;
+    va_start(args, arguments);
+    print_line(c.line, sizeof c.line, run_program, arguments, args);
+    va_end(args);
+    run_line(&c);
+    return command_take_json(&c, 0);
+}
+
+json_t *command_describe(const char *options)
+{
+    return command_json_of("describe --format json %s", options);
+}
+
 pid_t command_start(const char *arguments, ...)
 {
     char line[4096];

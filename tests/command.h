@@ -46,6 +46,12 @@ const char *command_text(const json_t *object, const char *key);
  * command_json(); frees the texts. */
 json_t *command_take_json(struct command *c, int status);
 
+/* Runs `"$CBAM_BENCH" ARGUMENTS`, which has to succeed; stdout as JSON, as command_json(). */
+json_t *command_json_of(const char *arguments, ...) __attribute__((format(printf, 1, 2)));
+
+/* The same of `describe OPTIONS`. */
+json_t *command_describe(const char *options);
+
 /* Starts `"$CBAM_BENCH" ARGUMENTS` and returns its process id at once; what it prints is lost. */
 pid_t command_start(const char *arguments, ...) __attribute__((format(printf, 1, 2)));
 

@@ -147,6 +147,17 @@ static void open_data(struct session *session, const struct train_settings *s)
     support_ok(session_open_data(session, s->data, s->seed));
 }
 
+void support_source(struct bed *bed, struct train_settings *s, const char *attention)
+{
+    support_settings(s, bed, attention);
+    snprintf(s->data, sizeof s->data, "%.200s:classes=0+1:per-class=12:val=2", bed->data);
+    support_free(support_train(s, bed_path(bed, "source")));
+    snprintf(s->data, sizeof s->data, "%.200s:classes=2+3:per-class=12:val=2", bed->data);
+    snprintf(s->init, sizeof s->init, "%s", bed_path(bed, "source"));
+    s->weight_decay = 0.01;
+    s->momentum = 0.9;
+}
+
 void support_train_by_hand(struct session *session, const struct train_settings *s)
 {
     const struct image_list *list = &session->split.list[PART_TRAIN];

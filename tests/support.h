@@ -53,6 +53,10 @@ enum status support_run(const struct train_settings *s, const struct train_io *i
                         struct train_result **result);
 void support_free(struct train_result *result);
 
+/* A source on classes 0 and 1 as file "source", and settings of a run on 2 and 3 that starts from
+ * it with every force that could move a fixed tensor: weight decay, momentum, batch statistics. */
+void support_source(struct bed *bed, struct train_settings *s, const char *attention);
+
 /* The settings' steps over the training images of a session, by hand: shuffled, not augmented,
  * without features computed once. The session has the network that the arm starts from. */
 void support_train_by_hand(struct session *session, const struct train_settings *s);

@@ -9,19 +9,6 @@
 
 enum { STAGES = 3 }; /* of CIFAR ResNet-20 */
 
-/* A source on classes 0 and 1, and settings of a run on 2 and 3 with every force that could move a
- * fixed tensor: weight decay, momentum, batch statistics. */
-static void make_source(struct bed *bed, struct train_settings *s)
-{
-    support_settings(s, bed, "cbam");
-    snprintf(s->data, sizeof s->data, "%.200s:classes=0+1:per-class=12:val=2", bed->data);
-    support_free(support_train(s, bed_path(bed, "source")));
-    snprintf(s->data, sizeof s->data, "%.200s:classes=2+3:per-class=12:val=2", bed->data);
-    snprintf(s->init, sizeof s->init, "%s", bed_path(bed, "source"));
-    s->weight_decay = 0.01;
-    s->momentum = 0.9;
-}
-
 /* ---- what moves ---- */
 
 /* Head, and batch normalisations of the backbone with their running statistics; the convolutions
@@ -31,7 +18,7 @@ static void test_head_bn_moves_head_and_batch_normalisations(void **state)
     static const char *const globs[] = {"linear.*", "bn1.*", "layer?.?.bn?.*", NULL};
     struct bed *bed = *state;
     struct train_settings s;
-    make_source(bed, &s);
+    support_source(bed, &s, "cbam");
     s.transfer = ARM_HEAD_BN;
     for (int i = 0; impls[i]; i++) {
         snprintf(s.impl, sizeof s.impl, "%s", impls[i]->name);
@@ -52,7 +39,7 @@ static void test_frozen_random_moves_the_head_alone(void **state)
     struct train_settings s;
     struct train_result *result;
     const struct train_io io = {0};
-    make_source(bed, &s);
+    support_source(bed, &s, "cbam");
     s.transfer = ARM_FROZEN_RANDOM;
     support_refused(support_run(&s, &io, &result), ERR_USAGE, "frozen-random", "--init random");
     support_free(result);
@@ -84,7 +71,7 @@ static void test_lp_ft_is_frozen_then_finetune(void **state)
 {
     struct bed *bed = *state;
     struct train_settings s;
-    make_source(bed, &s);
+    support_source(bed, &s, "cbam");
     s.shuffled = false;
     s.transfer = ARM_LP_FT;
     s.epochs = 5;
@@ -105,7 +92,7 @@ static void test_gradual_is_a_chain_of_top_k(void **state)
 {
     struct bed *bed = *state;
     struct train_settings s;
-    make_source(bed, &s);
+    support_source(bed, &s, "cbam");
     s.shuffled = false;
     s.transfer = ARM_GRADUAL;
     s.epochs = 2 * (STAGES + 1) + 1;
@@ -178,7 +165,7 @@ static void test_backbone_rate_scales_the_backbone_alone(void **state)
                {"layer1.0.conv1.weight", 0.125}, {"layer3.2.bn2.bias", 0.125}};
     struct bed *bed = *state;
     struct train_settings s;
-    make_source(bed, &s);
+    support_source(bed, &s, "cbam");
     s.transfer = ARM_FINETUNE;
     s.keep_head = true;
     s.steps = 1;
@@ -214,7 +201,7 @@ static void test_resumed_is_undisturbed(void **state)
                                              ARM_FROZEN_RANDOM};
     struct bed *bed = *state;
     struct train_settings s;
-    make_source(bed, &s);
+    support_source(bed, &s, "cbam");
     s.epochs = STAGES + 2;
     s.backbone_rate = 0.5;
     for (int i = 0; i < 8; i++) {

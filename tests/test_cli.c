@@ -92,15 +92,6 @@ static void test_unknown_options_and_words(void **state)
 
 /* ---- describe ---- */
 
-static json_t *describe(const char *options)
-{
-    struct command c;
-    command_ok(&c, "describe --format json %s", options);
-    json_t *json = command_json(&c);
-    command_free(&c);
-    return json;
-}
-
 static double sum_of(const json_t *rows, const char *key)
 {
     double sum = 0;
@@ -113,9 +104,10 @@ static void test_describe_json(void **state)
 {
     (void)state;
     command_need();
-    json_t *plain = describe("--model resnet50 --attention none --classes 1000 --input 224");
-    json_t *with = describe("--model resnet50 --attention cbam --classes 1000 --input 224 "
-                            "--layers");
+    json_t *plain = command_describe("--model resnet50 --attention none --classes 1000 "
+                                     "--input 224");
+    json_t *with = command_describe("--model resnet50 --attention cbam --classes 1000 "
+                                    "--input 224 --layers");
     const json_t *sites = command_member(with, "sites"), *first = json_array_get(sites, 0);
     assert_true(command_number(plain, "params") == 25557032);
     assert_true(command_number(with, "params") == 28089624);

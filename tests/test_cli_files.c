@@ -19,7 +19,7 @@ static void test_inspect(void **state)
     struct safetensors file;
     command_need();
     fresh_weights(bed, "cbam");
-    json_t *json = json_of("inspect %s --format json", bed_path(bed, "w"));
+    json_t *json = command_json_of("inspect %s --format json", bed_path(bed, "w"));
     const json_t *rows = command_member(json, "rows"), *metadata = command_member(json, "metadata");
     support_ok(safetensors_open(&file, bed_path(bed, "w")));
     assert_int_equal(json_array_size(rows), file.count);
@@ -38,7 +38,7 @@ static void test_inspect(void **state)
     }
     for (size_t i = 0; i < file.metadata_count; i++)
         assert_string_equal(command_text(metadata, file.metadata[i].key), file.metadata[i].value);
-    json_t *described = json_of("describe %s --classes 4 --format json", cbam);
+    json_t *described = command_json_of("describe %s --classes 4 --format json", cbam);
     assert_true(command_number(json, "parameters") == command_number(described, "params"));
     assert_true(command_number(json, "parameters") + command_number(json, "buffers") == elements);
     assert_true(command_number(json, "tensors") == (double)file.count);
@@ -82,8 +82,9 @@ static void test_eval_confusion_and_predictions(void **state)
     command_ok(&c, "train %s --data %s --epochs 1 --batch 8 --quiet --save %s", net, bed->data,
                bed_path(bed, "w"));
     command_free(&c);
-    json_t *json = json_of("eval %s --weights %s --data %s --confusion --predictions %s --format "
-                           "json", net, bed_path(bed, "w"), bed->data, bed_path(bed, "p.csv"));
+    json_t *json = command_json_of("eval %s --weights %s --data %s --confusion --predictions %s "
+                                   "--format json", net, bed_path(bed, "w"), bed->data,
+                                   bed_path(bed, "p.csv"));
     const json_t *rows = command_member(json, "predictions"), *row;
     double correct = 0;
     size_t i;
@@ -170,9 +171,9 @@ static void test_other_preprocessing_is_said(void **state)
 
 static json_t *predictions_at(struct bed *bed, const char *impl, int batch)
 {
-    return json_of("eval %s --weights %s --data %s --impl %s --threads 1 --batch %d --format json "
-                   "--predictions %s", cbam, bed_path(bed, "w"), bed->data, impl, batch,
-                   bed_path(bed, "p"));
+    return command_json_of("eval %s --weights %s --data %s --impl %s --threads 1 --batch %d "
+                           "--format json --predictions %s", cbam, bed_path(bed, "w"), bed->data,
+                           impl, batch, bed_path(bed, "p"));
 }
 
 /* Predictions at another batch: the same classes, the same probabilities but for rounding
@@ -270,9 +271,10 @@ static void test_R21_insertion_is_a_choice(void **state)
     fresh_weights(bed, "none");
     command_refused(1, "missing 81 (layer1.0.cbam.ChannelGate.mlp.1.weight", "--allow-missing",
                     "eval %s --weights %s --data %s", cbam, bed_path(bed, "w"), bed->data);
-    json_t *json = json_of("eval %s --weights %s --data %s --allow-missing '*.ChannelGate.*' "
-                           "--allow-missing '*.SpatialGate.*' --format json", cbam,
-                           bed_path(bed, "w"), bed->data);
+    json_t *json = command_json_of("eval %s --weights %s --data %s "
+                                   "--allow-missing '*.ChannelGate.*' "
+                                   "--allow-missing '*.SpatialGate.*' --format json", cbam,
+                                   bed_path(bed, "w"), bed->data);
     assert_true(command_number(command_member(json, "weights"), "missing") == 81);
     assert_true(command_number(command_member(json, "weights"), "loaded") == 97);
     json_decref(json);

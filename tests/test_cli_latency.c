@@ -175,7 +175,8 @@ static void test_latency_along(void **state)
     char arguments[300];
     snprintf(arguments, sizeof arguments,
              "latency --model resnet20:width=0.25,resnet20:width=0.5 --attention none --batch 2,1 "
-             "--input 16,20 --threads 1 --impl %s --samples 3 --format json --along", impls[0]->name);
+             "--input 16,20 --threads 1 --impl %s --samples 3 --format json --along",
+             impls[0]->name);
     json_t *json = run_json("", arguments), *rows = json_object_get(json, "rows"), *row;
     const char *const keys[] = {"batch", "width", "input_h"};
     const double first[] = {2, 0.25, 16};

@@ -49,7 +49,9 @@ static void test_layers_formats(void **state)
 {
     (void)state;
     static const char *const form[][2] = {
-        {"csv", "case,pass,impl,dtype,how,threads,n,median_ms,"}, {"md", "| case"}, {"text", "Layers\n"}};
+        {"csv", "case,pass,impl,dtype,how,threads,n,median_ms,"},
+        {"md", "| case"},
+        {"text", "Layers\n"}};
     for (size_t i = 0; i < 3; i++) {
         struct command c;
         char arguments[200];

@@ -20,11 +20,12 @@ static void test_pictures_are_those_of_the_data_set(void **state)
     command_need();
     train_on_pictures(bed, cbam);
     picture_arguments(bed, arguments, sizeof arguments);
-    json_t *eval = json_of("eval %s --weights %s --data folder:%s:size=%d --predictions %s "
-                           "--format json", cbam, bed_path(bed, "w"), bed_path(bed, "pics"), SIDE,
-                           bed_path(bed, "p.csv"));
-    json_t *predict = json_of("predict %s --weights %s --format json --batch 4 --input %s", cbam,
-                              bed_path(bed, "w"), arguments);
+    json_t *eval = command_json_of("eval %s --weights %s --data folder:%s:size=%d --predictions %s "
+                                   "--format json", cbam, bed_path(bed, "w"),
+                                   bed_path(bed, "pics"), SIDE,
+                                   bed_path(bed, "p.csv"));
+    json_t *predict = command_json_of("predict %s --weights %s --format json --batch 4 --input %s",
+                                      cbam, bed_path(bed, "w"), arguments);
     const json_t *a = command_member(eval, "predictions"), *b = command_member(predict, "rows");
     assert_int_equal(json_array_size(a), PICTURES);
     assert_int_equal(json_array_size(b), PICTURES);
@@ -138,8 +139,8 @@ static void test_npy_inputs(void **state)
                     bed_path(bed, "a.png"), bed_path(bed, "x.npy"));
     command_refused(2, "--size", "own size", "predict %s --weights %s %s --size 32", net,
                     bed_path(bed, "w"), bed_path(bed, "x.npy"));
-    json_t *json = json_of("predict %s --weights %s %s --format json", net, bed_path(bed, "w"),
-                           bed_path(bed, "x.npy"));
+    json_t *json = command_json_of("predict %s --weights %s %s --format json", net,
+                                   bed_path(bed, "w"), bed_path(bed, "x.npy"));
     assert_int_equal(json_array_size(command_member(json, "rows")), 2);
     assert_non_null(strstr(command_text(json_array_get(command_member(json, "rows"), 1), "file"),
                            "x.npy[1]"));
@@ -407,9 +408,10 @@ static void test_R30_red_is_the_first_channel(void **state)
     save_hand_made(bed, picks);
     put_plain_picture(bed, "red.png", red);
     put_plain_picture(bed, "blue.png", blue);
-    json_t *json = json_of("predict --model vgg16:width=0.01 --weights %s %s %s --format json",
-                           bed_path(bed, "vgg"), bed_path(bed, "red.png"),
-                           bed_path(bed, "blue.png"));
+    json_t *json = command_json_of("predict --model vgg16:width=0.01 --weights %s %s %s "
+                                   "--format json",
+                                   bed_path(bed, "vgg"), bed_path(bed, "red.png"),
+                                   bed_path(bed, "blue.png"));
     const json_t *rows = command_member(json, "rows");
     assert_true(command_number(json_array_get(rows, 0), "class1") == 3);
     assert_true(command_number(json_array_get(rows, 0), "probability1") > 0.9);

@@ -88,7 +88,8 @@ static void test_fused_ones_pass(void **state)
     static const char *const cases[] = {"conv_act n1 h14 w14 c32 oc48 k3 p1 bn relu",
                                         "conv_sum_act n1 h14 w14 c32 oc32 bn",
                                         "bn_act n2 h5 w5 c19", "bn_sum_act n2 h5 w5 c19",
-                                        "attention n2 h7 w7 c32 hidden8 channel spatial mlp-bias bn"};
+                                        "attention n2 h7 w7 c32 hidden8 channel spatial mlp-bias "
+                                        "bn"};
     const struct impl *half = bf16_impl();
     struct layer_candidate candidates[2] = {{.impl = half}, {.impl = half, .dtype = DTYPE_BF16}};
     if (!half)

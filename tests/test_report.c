@@ -1,10 +1,9 @@
 /* The report of a study, from stored results that were made up: verdicts, diverged and missing
  * runs, older code, no NaN anywhere, hostile names, and what happens without gnuplot. */
-#include "bench/report/study_report.h"
 #include "bench/report/study_status.h"
 #include "bench/study/compare.h"
 #include "bench/study/study_data.h"
-#include "tests/study_fixture.h"
+#include "tests/report_fixture.h"
 
 #include <ctype.h>
 
@@ -65,31 +64,6 @@ static void make_results(struct bench *b, bool (*missing)(const struct cell *cel
     free(r);
 }
 
-static char *report_as(struct bench *b, enum table_format format, bool plots_only)
-{
-    char plots[300], *text = NULL;
-    size_t size = 0;
-    snprintf(plots, sizeof plots, "%s/plots-out", b->dir);
-    struct study_report_options options = {b->path, plots, format, plots_only, NULL};
-    FILE *out = open_memstream(&text, &size);
-    enum status status = study_report("s", &options, out);
-    fclose(out);
-    if (status != OK)
-        fail_msg("%s", fail_text());
-    return text;
-}
-
-static json_t *load_table(struct bench *b, const char *name)
-{
-    char path[400];
-    json_error_t error;
-    snprintf(path, sizeof path, "%s/s/%s.json", b->dir, name);
-    json_t *json = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-    if (!json)
-        fail_msg("%s: %s", path, error.text);
-    return json;
-}
-
 static const json_t *find_row(const json_t *table, const char *key, const char *value)
 {
     size_t i;
@@ -123,7 +97,7 @@ static void verdicts(void **state)
 {
     struct bench *b = *state;
     make_results(b, NULL);
-    free(report_as(b, TABLE_TEXT, false));
+    free(report_as(b, b->path, TABLE_TEXT, false));
     json_t *table = load_table(b, "comparison");
     assert_string_equal(verdict_of(table, "scratch"), "better");
     assert_string_equal(verdict_of(table, "finetune"), "worse");
@@ -150,7 +124,7 @@ static void the_first_table(void **state)
 {
     struct bench *b = *state;
     make_results(b, NULL);
-    char *text = report_as(b, TABLE_TEXT, false);
+    char *text = report_as(b, b->path, TABLE_TEXT, false);
     const char *first = strstr(text, "Does CBAM help?");
     assert_ptr_equal(first, text);
     assert_non_null(strstr(text, "without CBAM (%)"));
@@ -171,7 +145,7 @@ static void missing_runs(void **state)
 {
     struct bench *b = *state;
     make_results(b, is_seed_5_of_frozen);
-    free(report_as(b, TABLE_TEXT, false));
+    free(report_as(b, b->path, TABLE_TEXT, false));
     json_t *table = load_table(b, "comparison");
     const json_t *row = find_row(table, "arm", "frozen");
     near(number(row, "pairs"), 5);
@@ -179,7 +153,7 @@ static void missing_runs(void **state)
     assert_non_null(strstr(json_string_value(json_object_get(row, "error")), "no interval"));
     assert_string_equal(verdict_of(table, "scratch"), "better");
     json_decref(table);
-    char *text = report_as(b, TABLE_MD, false);
+    char *text = report_as(b, b->path, TABLE_MD, false);
     assert_non_null(strstr(text, "| pending | pending |"));
     assert_non_null(strstr(text, "46 of 48 cells are done, 2 pending."));
     free(text);
@@ -202,7 +176,7 @@ static void diverged_runs(void **state)
     for (int i = 0; i < b->grid.count; i++)
         if (is_seed_2_of_scratch_cbam(&b->grid.cells[i]))
             finish(b, i, r);
-    char *text = report_as(b, TABLE_MD, false);
+    char *text = report_as(b, b->path, TABLE_MD, false);
     assert_non_null(strstr(text, "1 of these diverged"));
     json_t *table = load_table(b, "comparison"), *runs = load_table(b, "runs");
     assert_string_equal(verdict_of(table, "scratch"), "diverged");
@@ -219,7 +193,7 @@ static void diverged_runs(void **state)
 static void nothing_is_done(void **state)
 {
     struct bench *b = *state;
-    char *text = report_as(b, TABLE_TEXT, false);
+    char *text = report_as(b, b->path, TABLE_TEXT, false);
     assert_non_null(strstr(text, "no pairs"));
     assert_non_null(strstr(text, "0 of 48 cells are done, 48 pending."));
     free(text);
@@ -230,7 +204,7 @@ static void older_code(void **state)
     struct bench *b = *state;
     sqlite3 *db;
     make_results(b, NULL);
-    char *text = report_as(b, TABLE_TEXT, false);
+    char *text = report_as(b, b->path, TABLE_TEXT, false);
     assert_null(strstr(text, "another commit"));
     free(text);
     assert_int_equal(sqlite3_open(b->path, &db), SQLITE_OK);
@@ -239,7 +213,7 @@ static void older_code(void **state)
                                   "finished = '2001-01-01T00:00:00Z' WHERE rowid <= 4",
                                   NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
-    text = report_as(b, TABLE_TEXT, false);
+    text = report_as(b, b->path, TABLE_TEXT, false);
     assert_non_null(strstr(text, "4 of 48 cells were made by code of another commit"));
     assert_non_null(strstr(text, "before+"));
     free(text);
@@ -254,7 +228,7 @@ static void another_builds_store(void **state)
     size_t size = 0;
     make_results(b, NULL);
     sql(b, "UPDATE provenance SET commit_id = 'before'");
-    char *text = report_as(b, TABLE_MD, false);
+    char *text = report_as(b, b->path, TABLE_MD, false);
     assert_null(strstr(text, "another commit"));
     free(text);
     snprintf(plots, sizeof plots, "%s/plots-out", b->dir);
@@ -290,7 +264,7 @@ static void no_nan_in_any_file(void **state)
 {
     struct bench *b = *state;
     make_results(b, is_seed_5_of_frozen);
-    free(report_as(b, TABLE_TEXT, false));
+    free(report_as(b, b->path, TABLE_TEXT, false));
     bad_words = 0;
     assert_int_equal(nftw(b->dir, look_for_nan, 8, FTW_PHYS), 0);
     assert_int_equal(bad_words, 0);
@@ -301,14 +275,14 @@ static void formats(void **state)
     struct bench *b = *state;
     json_error_t error;
     make_results(b, NULL);
-    char *text = report_as(b, TABLE_JSON, false);
+    char *text = report_as(b, b->path, TABLE_JSON, false);
     json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, &error);
     assert_non_null(json);
     assert_string_equal(json_string_value(json_object_get(json_array_get(json, 0), "table")),
                         "comparison");
     json_decref(json);
     free(text);
-    text = report_as(b, TABLE_CSV, false);
+    text = report_as(b, b->path, TABLE_CSV, false);
     int lines = 0;
     for (const char *at = text; *at; at++)
         lines += *at == '\n';
@@ -352,7 +326,7 @@ static void plots_are_drawn(void **state)
         skip();
     make_results(b, NULL);
     add_latency(b);
-    free(report_as(b, TABLE_TEXT, true));
+    free(report_as(b, b->path, TABLE_TEXT, true));
     static const char *const names[] = {"accuracy", "curves", "latency"};
     for (int i = 0; i < 3; i++) {
         char name[64];

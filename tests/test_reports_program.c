@@ -29,22 +29,13 @@ static struct bed *need(void **state)
     return *state;
 }
 
-static json_t *describe(const char *options)
-{
-    struct command c;
-    command_ok(&c, "describe --format json %s", options);
-    json_t *json = command_json(&c);
-    command_free(&c);
-    return json;
-}
-
 /* SE on one branch and CBAM on another are no comparison: both are listed at the same sites. */
 static void test_R10_sites_are_listed_alike(void **state)
 {
     (void)state;
     command_need();
-    json_t *a = describe("--model resnet50 --attention se");
-    json_t *b = describe("--model resnet50 --attention cbam");
+    json_t *a = command_describe("--model resnet50 --attention se");
+    json_t *b = command_describe("--model resnet50 --attention cbam");
     const json_t *x = command_member(a, "sites"), *y = command_member(b, "sites");
     assert_int_equal(json_array_size(x), 16);
     assert_int_equal(json_array_size(y), 16);
@@ -264,7 +255,8 @@ static void test_R28_the_variant_is_stated(void **state)
     struct bed *bed = need(state);
     struct train_settings s;
     struct command c;
-    json_t *v1 = describe("--model resnet50:strides=v1"), *v15 = describe("--model resnet50");
+    json_t *v1 = command_describe("--model resnet50:strides=v1");
+    json_t *v15 = command_describe("--model resnet50");
     assert_true(fabs(command_number(v1, "gmacs") - 3.858) < 0.0005);
     assert_true(fabs(command_number(v15, "gmacs") - 4.089) < 0.0005);
     assert_non_null(strstr(json_string_value(command_member(v1, "title")), "v1"));
@@ -356,7 +348,7 @@ static void test_R54_macs_have_a_rule(void **state)
         char options[128];
         snprintf(options, sizeof options, "--model %s --attention %s --input 224", rows[i].model,
                  rows[i].attention);
-        json_t *json = describe(options);
+        json_t *json = command_describe(options);
         assert_true(fabs(command_number(json, "macs") - rows[i].macs) < 1000);
         assert_non_null(strstr(json_string_value(command_member(json, "macs_rule")), "MLP"));
         json_decref(json);

@@ -14,13 +14,6 @@
 
 enum { TRIES = 4 };
 
-static json_t *run_json(const char *arguments)
-{
-    struct command c;
-    command_ok(&c, "%s --format json", arguments);
-    return command_take_json(&c, 0);
-}
-
 /* ---- R49: small matrices on many threads are slower than on one ---- */
 
 /* The gate alone on one image: its two linear layers, and the whole site on a small map. */
@@ -92,7 +85,7 @@ static void test_R49_small_gates_do_not_pay_for_threads(void **state)
     assert_int_equal(threads_set(most), OK);
     for (int t = 0; t < TRIES && slower > 0; t++) {
         double region = region_ms();
-        json_t *json = run_json(arguments);
+        json_t *json = command_json_of("%s --format json", arguments);
         slower = slower_rows(command_member(json, "rows"), region, worst, sizeof worst);
         json_decref(json);
     }
@@ -112,7 +105,7 @@ static void test_R49_tiny_operations_stay_on_one_thread(void **state)
              "pool_hw h7 w7 c64 max,relu h7 w7 c64,add h4 w4 c64' --threads %d --samples 7 "
              "--min-ms 2", most);
     for (int t = 0; t < TRIES && shared > 0; t++) {
-        json_t *json = run_json(arguments);
+        json_t *json = command_json_of("%s --format json", arguments);
         const json_t *row;
         size_t i;
         shared = 0;
@@ -137,7 +130,7 @@ static double median_of(const char *impl, int samples, double *first_ms)
 {
     char arguments[200];
     snprintf(arguments, sizeof arguments, "%s%s --samples %d", first_run, impl, samples);
-    json_t *json = run_json(arguments);
+    json_t *json = command_json_of("%s --format json", arguments);
     const json_t *row = json_array_get(command_member(json, "rows"), 0);
     double median = command_number(row, "median_ms");
     *first_ms = command_number(row, "first_ms");
@@ -326,7 +319,7 @@ static void test_R53_layers_explain_the_cost_of_attention(void **state)
                  "latency --model resnet20 --attention none,cbam --batch 4 --threads 1 --no-fuse "
                  "--samples 11 --per-kind --impl %s", impls[i]->name);
         for (int t = 0; t < TRIES && !explained; t++) {
-            json_t *json = run_json(arguments);
+            json_t *json = command_json_of("%s --format json", arguments);
             explained = times_explain(json, text, sizeof text);
             json_decref(json);
         }

@@ -142,19 +142,6 @@ static void test_names(void **state)
 
 /* ---- what trains and what is fixed ---- */
 
-/* A source on classes 0 and 1, and settings of a run on 2 and 3 with every force that could move a
- * fixed tensor: weight decay, momentum, batch statistics. */
-static void make_source(struct bed *bed, struct train_settings *s)
-{
-    support_settings(s, bed, "cbam");
-    snprintf(s->data, sizeof s->data, "%.200s:classes=0+1:per-class=12:val=2", bed->data);
-    support_free(support_train(s, bed_path(bed, "source")));
-    snprintf(s->data, sizeof s->data, "%.200s:classes=2+3:per-class=12:val=2", bed->data);
-    snprintf(s->init, sizeof s->init, "%s", bed_path(bed, "source"));
-    s->weight_decay = 0.01;
-    s->momentum = 0.9;
-}
-
 /* Names of what top:K may move in CIFAR ResNet-20, and how many tensors of a file these are. */
 static int movable(int k, const char *path, const char *globs[RESNET20_STAGES + 2])
 {
@@ -171,7 +158,7 @@ static void test_the_last_stages_and_the_head_move(void **state)
 {
     struct bed *bed = *state;
     struct train_settings s;
-    make_source(bed, &s);
+    support_source(bed, &s, "cbam");
     for (int i = 0; impls[i]; i++)
         for (int k = 1; k <= RESNET20_STAGES; k++) {
             const char *globs[RESNET20_STAGES + 2];
@@ -321,7 +308,7 @@ static void test_resumed_is_undisturbed(void **state)
     struct bed *bed = *state;
     struct train_settings s;
     struct train_result *part;
-    make_source(bed, &s);
+    support_source(bed, &s, "cbam");
     s.transfer = top(2);
     struct train_io io = {.save = bed_path(bed, "resumed"), .resume = true,
                           .checkpoint = bed_path(bed, "checkpoint"), .stop_after_epochs = 1};
@@ -345,7 +332,7 @@ static void test_R38_stages_that_are_not_there(void **state)
     struct train_settings s;
     struct train_result *result;
     const struct train_io io = {0};
-    make_source(bed, &s);
+    support_source(bed, &s, "cbam");
     s.transfer = top(4);
     support_refused(support_run(&s, &io, &result), ERR_USAGE, "top:4", "top:1, top:2, top:3");
     support_free(result);

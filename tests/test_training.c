@@ -10,25 +10,12 @@ static const char *const everything[] = {"*", NULL};
 
 /* ---- what an arm fixes ---- */
 
-/* A source on classes 0 and 1, and settings of a run on 2 and 3 with every force that could move a
- * fixed tensor: weight decay, momentum, batch statistics. */
-static void make_source(struct bed *bed, struct train_settings *s, const char *attention)
-{
-    support_settings(s, bed, attention);
-    snprintf(s->data, sizeof s->data, "%.200s:classes=0+1:per-class=12:val=2", bed->data);
-    support_free(support_train(s, bed_path(bed, "source")));
-    snprintf(s->data, sizeof s->data, "%.200s:classes=2+3:per-class=12:val=2", bed->data);
-    snprintf(s->init, sizeof s->init, "%s", bed_path(bed, "source"));
-    s->weight_decay = 0.01;
-    s->momentum = 0.95;
-}
-
 static void test_frozen_moves_the_head_alone(void **state)
 {
     struct bed *bed = *state;
     for (int i = 0; impls[i]; i++) {
         struct train_settings s;
-        make_source(bed, &s, "cbam");
+        support_source(bed, &s, "cbam");
         snprintf(s.impl, sizeof s.impl, "%s", impls[i]->name);
         s.transfer = ARM_FROZEN;
         struct train_result *result = support_train(&s, bed_path(bed, "after"));
@@ -46,7 +33,7 @@ static void test_frozen_attention_moves_head_and_attention(void **state)
     struct bed *bed = *state;
     for (int i = 0; impls[i]; i++) {
         struct train_settings s;
-        make_source(bed, &s, "cbam");
+        support_source(bed, &s, "cbam");
         snprintf(s.impl, sizeof s.impl, "%s", impls[i]->name);
         s.transfer = ARM_FROZEN_ATTENTION;
         struct train_result *result = support_train(&s, bed_path(bed, "after"));
@@ -78,7 +65,7 @@ static void test_top_moves_the_last_stages(void **state)
     struct train_result *result;
     const struct train_io io = {0};
     struct train_settings s;
-    make_source(bed, &s, "cbam");
+    support_source(bed, &s, "cbam");
     for (int k = 1; k <= 2; k++) {
         s.transfer = (enum transfer_arm)(ARM_TOP + k);
         support_free(support_train(&s, bed_path(bed, "after")));
@@ -95,7 +82,7 @@ static void test_finetune_and_scratch_move_everything(void **state)
 {
     struct bed *bed = *state;
     struct train_settings s;
-    make_source(bed, &s, "cbam");
+    support_source(bed, &s, "cbam");
     s.transfer = ARM_FINETUNE;
     struct train_result *result = support_train(&s, bed_path(bed, "after"));
     assert_true(result->trainable == result->params && !result->cached_features);
@@ -120,7 +107,7 @@ static void test_inserted_attention_belongs_to_its_part(void **state)
     struct session session;
     struct train_result *result;
     const struct train_io io = {.save = bed_path(bed, "after"), .allow_missing = missing};
-    make_source(bed, &s, "none");
+    support_source(bed, &s, "none");
     snprintf(s.attention, sizeof s.attention, "cbam");
     support_open(&session, &s, s.init, missing[0]);
     support_ok(session_save(&session, bed_path(bed, "inserted")));
