@@ -58,7 +58,7 @@ enum op_kind {
     OP_PRIMITIVES,       /* every table offers all above; those below are optional: each is
                             defined by its composition of primitives (README.md, "Fused") */
     OP_CONV_ACT = OP_PRIMITIVES, /* inference: conv, then BN and relu where attr says so */
-    OP_CONV_SUM_ACT,     /* inference: conv, BN, + src1, relu; dst may be src1 */
+    OP_CONV_SUM_ACT,     /* the same, + src1 before the relu; dst may be src1 */
     OP_BN_ACT,           /* batchnorm, then relu */
     OP_BN_SUM_ACT,       /* relu(batchnorm(src0) + src1) */
     OP_ATTENTION,        /* y = attention(x), one whole site */

@@ -311,14 +311,19 @@ static void test_dropout_mask_follows_seed_and_step(void **state)
     assert_true(n > 180 && n < 332);
 }
 
+/* Operations that pack their weights, each in another way. */
+static const char *const packing[] = {
+    "conv2d n1 h3 w3 c2 oc2 k3 p1", "linear n1 c4 oc3", "conv2d n1 h4 w4 c4 oc4 k3 g4",
+    "conv2d n1 h2 w2 c16 oc16", "conv2d n2 h2 w2 c16 oc16 k3 s2 p1",
+    "conv2d n33 h2 w2 c16 oc16 k3 p1", "conv2d n2 h5 w5 c16 oc32 k1 s2"};
+enum { PACKING = sizeof packing / sizeof packing[0] };
+
 /* Weights are packed again when their version changes, and the plan keeps no state otherwise. */
 static void test_new_weights_are_used_when_the_version_changes(void **state)
 {
-    static const char *const texts[] = {"conv2d n1 h3 w3 c2 oc2 k3 p1", "linear n1 c4 oc3",
-                                        "conv2d n1 h4 w4 c4 oc4 k3 g4", "conv2d n1 h2 w2 c16 oc16"};
-    for (int t = 0; t < 4; t++) {
+    for (int t = 0; t < PACKING; t++) {
         struct probe p;
-        make(&p, state, texts[t], true);
+        make(&p, state, packing[t], true);
         fill(p.operands.src[0], p.operands.count_src[0], 1, 0);
         fill(p.operands.diff_dst, p.operands.count_dst, 1, 0);
         for (int round = 0; round < 3; round++) {
@@ -330,6 +335,39 @@ static void test_new_weights_are_used_when_the_version_changes(void **state)
             probe_backward(&p);
             assert_true(probe_diff_src(&p, 0, 1) == (float)p.operands.diff_src[0][1].value);
         }
+        probe_free(&p);
+    }
+}
+
+/* And when they are others, whose version is the same by chance. */
+static void test_new_weights_are_used_when_they_are_elsewhere(void **state)
+{
+    enum { MOST_WEIGHTS = 16 * 16 * 9 };
+    static float other[MOST_WEIGHTS];
+    for (int t = 0; t < PACKING; t++) {
+        struct probe p;
+        make(&p, state, packing[t], true);
+        fill(p.operands.src[0], p.operands.count_src[0], 1, 0);
+        fill(p.operands.diff_dst, p.operands.count_dst, 1, 0);
+        fill(p.operands.param[0], p.operands.count_param[0], 1, 0);
+        probe_forward(&p);
+        probe_backward(&p);
+        struct param *weight = &p.rig.param[0];
+        float *own = weight->data;
+        assert_true(weight->count <= MOST_WEIGHTS);
+        for (size_t i = 0; i < weight->count; i++)
+            other[i] = own[i] + 1;
+        weight->data = other;
+        probe_forward(&p);
+        const float dst = probe_dst(&p, 1);
+        probe_backward(&p);
+        const float diff_src = probe_diff_src(&p, 0, 1);
+        weight->data = own;
+        fill(p.operands.param[0], p.operands.count_param[0], 2, 0);
+        oracle_forward(&p.operands);
+        oracle_backward(&p.operands);
+        assert_true(dst == (float)p.operands.dst[1].value);
+        assert_true(diff_src == (float)p.operands.diff_src[0][1].value);
         probe_free(&p);
     }
 }
@@ -353,6 +391,7 @@ static const struct {
     TEST(test_label_out_of_range_is_refused),
     TEST(test_dropout_mask_follows_seed_and_step),
     TEST(test_new_weights_are_used_when_the_version_changes),
+    TEST(test_new_weights_are_used_when_they_are_elsewhere),
 };
 enum { PROPERTIES = sizeof properties / sizeof properties[0], MOST = 3 * THREADS * PROPERTIES };
 

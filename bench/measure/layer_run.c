@@ -293,6 +293,10 @@ void layer_run_rest(struct layer_run *run)
     memory_free(run->args.save);
     memory_free(run->args.scratch);
     run->args.save = run->args.scratch = NULL;
+    for (int i = 0; i < OP_MAX_SRC; i++) {
+        memory_free(run->half[i]);
+        run->half[i] = NULL;
+    }
 }
 
 double layer_run_memory(const struct op_desc *desc, enum layer_pass pass, int runs)

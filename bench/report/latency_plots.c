@@ -190,7 +190,8 @@ static void name_panel(const json_t *layer, char text[TEXT])
 {
     snprintf(text, TEXT, "%.40s, %.40s, %.16s%s, batch %.0f, %.16s, %.0f threads",
              text_of(layer, "model"), text_of(layer, "attention"), text_of(layer, "impl"),
-             name_dtype(layer), number_of(layer, "batch"), text_of(layer, "input"), number_of(layer, "threads"));
+             name_dtype(layer), number_of(layer, "batch"), text_of(layer, "input"),
+             number_of(layer, "threads"));
 }
 
 static void name_kind(const json_t *layer, char text[TEXT])

@@ -72,7 +72,8 @@ static void hide_single(struct table *table, const struct latency_settings *s)
         const char *name;
         int count;
     } columns[] = {{"model", s->models.count},   {"attention", s->attentions.count},
-                   {"impl", s->impl_count},      {"dtype", s->dtype_count},
+                   {"impl", s->impl_count},
+                   {"dtype", option_has_bf16(s->dtypes, s->dtype_count) ? 2 : 1},
                    {"batch", s->batch_count},    {"input", s->size_count},
                    {"threads", s->thread_count}, {"pass", s->shape.train ? 3 : 1}};
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)

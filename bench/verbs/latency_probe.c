@@ -74,8 +74,8 @@ enum status latency_probe_here(const char *model, const char *attention, const s
     return status;
 }
 
-/* The last line that a descriptor gives, up to `size` - 1 characters of it. Whatever a library writes
- * before it (ONEDNN_VERBOSE) is read and dropped: a full pipe would stop the writer. */
+/* The last line that a descriptor gives, up to `size` - 1 characters of it. Whatever a library
+ * writes before it (ONEDNN_VERBOSE) is read and dropped: a full pipe would stop the writer. */
 static void read_last_line(int fd, char *text, size_t size)
 {
     size_t used = 0;

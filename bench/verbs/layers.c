@@ -24,7 +24,7 @@ struct group {
 /* ---- who runs ---- */
 
 /* Every implementation in f32, whether that is asked for or only helps to check; then in bf16
- * those that are asked for. Their number. */
+ * those that are asked for and offer it. Their number. */
 static int list_runners(const struct layers_work *work, struct layers_runner *list)
 {
     const struct layers_settings *s = work->settings;
@@ -35,7 +35,8 @@ static int list_runners(const struct layers_work *work, struct layers_runner *li
     for (int d = DTYPE_F32; d <= DTYPE_BF16; d++)
         for (int i = 0; i < work->opened_count; i++) {
             const struct layers_opened *opened = &work->opened[i];
-            const bool asked = wanted[d] && opened->asked;
+            const bool asked = wanted[d] && opened->asked &&
+                               (d == DTYPE_F32 || impl_offers_bf16(opened->impl) == OK);
             if (asked || d == DTYPE_F32)
                 list[count++] = (struct layers_runner){opened, (enum dtype)d, asked};
         }
@@ -307,8 +308,18 @@ static void tell_scope(const struct layers_work *work)
         fprintf(stderr, "cbam-bench layers: %s\n", text);
 }
 
+/* Those that have been asked for in bf16 and do not offer it. */
+static void tell_f32_alone(struct layers_work *work)
+{
+    const struct layers_settings *s = work->settings;
+    for (int i = 0; layers_in_bf16(s) && i < s->impl_count; i++)
+        if (impl_offers_bf16(s->impls[i]) != OK)
+            table_note(work->table, "%s runs no bf16: it is left out there", s->impls[i]->name);
+}
+
 static void add_notes(struct layers_work *work)
 {
+    tell_f32_alone(work);
     if (!work->settings->check_only)
         table_note(work->table,
                    "GFLOP/s counts two operations for each multiply-accumulate, bwd twice "

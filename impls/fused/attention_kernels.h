@@ -122,7 +122,7 @@ struct fused_moments {
 struct fused_kernels {
     /* ---- over pixels ---- */
     /* Sum and maximum of x * factor[p] (NULL: of x). A NaN shows in the sum alone; false: there is
-     * none. */
+     * none, or no finite sum. */
     bool (*pool_columns)(const struct fused_span *x, const float *factor,
                          struct fused_columns *to);
     /* sum[i] = sum over p of weight[p] x, and of peaks.value[p] x in channel peaks.at[p] alone. */

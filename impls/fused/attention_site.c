@@ -55,8 +55,8 @@ static void set_window(struct fused_window *w, const struct op_desc *desc, bool 
     w->size = padded((size_t)(h + k) * (size_t)w->pitch + FUSED_SLACK);
 }
 
-/* In training, many small maps: as many as stay in the second cache between two passes over
- * them. */
+/* In training, many small maps: as many as stay in the second cache between two passes over them,
+ * and at least FEWEST where one does. */
 static int block_of(const struct op_desc *desc)
 {
     const struct tensor *x = &desc->src[0];

@@ -204,7 +204,7 @@ void fused_channel_forward(const struct fused_job *job, const struct fused_crew 
                            struct fused_share images)
 {
     const struct fused_share all = {0, job->c};
-    if (images.last - images.first == 1) {
+    if (job->site->block == 1 || crew->size > 1) {
         forward_image(job, crew, images.first);
         return;
     }
@@ -259,7 +259,7 @@ static void backward_pools(const struct fused_job *job, int image)
 
 void fused_channel_backward(const struct fused_job *job, struct fused_share images)
 {
-    if (images.last - images.first == 1)
+    if (job->site->block == 1)
         mlp_backward(job, images.first);
     else
         fused_mlp_backward(job, images);

@@ -40,8 +40,9 @@ static void fill(struct dnn_order *order, const struct shim_order *o)
         order->row[r] = (uint32_t)place_of(o, OUT, r);
     for (int j = 0; j < order->columns; j++) {
         const int tap = j % order->taps;
-        order->column[j] = (uint32_t)(place_of(o, IN, j / order->taps) +
-                                      place_of(o, HIGH, tap / wide) + place_of(o, WIDE, tap % wide));
+        order->column[j] =
+            (uint32_t)(place_of(o, IN, j / order->taps) + place_of(o, HIGH, tap / wide) +
+                       place_of(o, WIDE, tap % wide));
     }
 }
 
@@ -62,11 +63,10 @@ enum status dnn_order_make(struct dnn_order *order, const struct shim_view *plai
     enum fused_isa isa;
     memset(order, 0, sizeof *order);
     *same = false;
-    if (!shim_order_of(user, arg, &o) || o.ndims != SIZES ||
-        shim_bytes(user, arg) / sizeof(float) > INT32_MAX)
+    if (!shim_order_of(user, arg, &o))
         return OK;
     *same = is_plain(&o, plain);
-    if (*same)
+    if (*same || o.ndims != SIZES || shim_bytes(user, arg) / sizeof(float) > INT32_MAX)
         return OK;
     TRY(fused_isa_choose(&isa));
     order->kernel = transpose_for(isa);

@@ -21,7 +21,8 @@ struct dnn_order {
  * ERR_MEMORY, ERR_USAGE (CBAM_BENCH_ISA). */
 enum status dnn_order_make(struct dnn_order *order, const struct shim_view *plain,
                            const struct shim_prim *user, int arg, bool *same);
-void dnn_order_release(struct dnn_order *order); /* a zeroed one is allowed */
+/* Frees what it holds, not itself; a zeroed one is allowed. */
+void dnn_order_release(struct dnn_order *order);
 
 /* Writes every element of `blocked` but padding, which stays as it is. */
 void dnn_order_pack(const struct dnn_order *order, const float *plain, float *blocked);

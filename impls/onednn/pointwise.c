@@ -17,12 +17,13 @@ enum { SMALL_MAP = 64 };
 
 struct pointwise {
     struct op_plan inner;
-    bool whole;       /* map by map; else every sh-th row and sw-th pixel of the source */
+    bool unfolded;    /* map by map; else every sh-th row and sw-th pixel of the source */
     struct unfold unfold;
     size_t area_at;   /* of the source, or the matrix's gradient, in scratch */
     float *matrix;    /* owned: the weight as the inner plan has it */
     const float *packed; /* what it was made from, and which version of it */
     unsigned version;
+    unsigned made;       /* how often: the matrix's own version */
 };
 
 static bool is_strided(const struct op_desc *d)
@@ -46,13 +47,13 @@ static void release(struct op_plan *plan)
     free(p);
 }
 
-static struct op_desc inner_of(const struct op_desc *d, bool whole)
+static struct op_desc inner_of(const struct op_desc *d, bool unfolded)
 {
     const struct tensor *s = &d->src[0], *t = &d->dst;
     struct op_desc inner = *d;
-    inner.src[0] = whole ? tensor_dense(NULL, s->n, 1, 1, s->h * s->w * s->c)
+    inner.src[0] = unfolded ? tensor_dense(NULL, s->n, 1, 1, s->h * s->w * s->c)
                          : tensor_dense(NULL, t->n, t->h, t->w, s->c);
-    if (whole)
+    if (unfolded)
         inner.dst = tensor_dense(NULL, t->n, 1, 1, t->h * t->w * t->c);
     inner.conv.oc = inner.dst.c;
     inner.conv.kh = inner.conv.kw = inner.conv.sh = inner.conv.sw = 1;
@@ -71,21 +72,23 @@ static enum status make_matrix(struct op_plan *plan, struct pointwise *p)
 static enum status build(struct impl_ctx *ctx, struct op_plan *plan, struct pointwise *p)
 {
     const struct op_desc *d = &plan->desc;
-    p->whole = d->conv.kh > 1;
-    p->inner.desc = inner_of(d, p->whole);
+    p->unfolded = d->conv.kh > 1;
+    p->inner.desc = inner_of(d, p->unfolded);
     p->inner.entry = &onednn_conv2d;
     TRY(onednn_conv2d.plan(ctx, &p->inner));
-    const enum status status = p->whole ? make_matrix(plan, p) : OK;
+    const enum status status = p->unfolded ? make_matrix(plan, p) : OK;
     if (status != OK) {
         plan_release(&p->inner);
         return status;
     }
-    const size_t area = p->whole ? unfold_count(&p->unfold) : tensor_count(&p->inner.desc.src[0]);
+    size_t area = p->unfolded ? 0 : tensor_count(&p->inner.desc.src[0]);
+    if (p->unfolded && (d->want_diff_param & 1u))
+        area = unfold_count(&p->unfold);
     p->area_at = memory_round(p->inner.scratch_bytes);
     plan->scratch_bytes = p->area_at + memory_round(area * sizeof(float));
     plan->save_bytes = p->inner.save_bytes;
-    plan->packed = p->whole ? p->inner.packed | 1u : p->inner.packed;
-    shim_say(plan, "%s%s", p->whole ? "map as matrix+" : "gather+", p->inner.how);
+    plan->packed = p->unfolded ? p->inner.packed | 1u : p->inner.packed;
+    shim_say(plan, "%s%s", p->unfolded ? "map as matrix+" : "gather+", p->inner.how);
     return OK;
 }
 
@@ -98,6 +101,7 @@ static void use_matrix(struct pointwise *p, const struct param *weight)
     unfold_weight(&p->unfold, weight->data, p->matrix);
     p->packed = weight->data;
     p->version = weight->version;
+    p->made++;
 }
 
 /* ---- sources ---- */
@@ -134,6 +138,7 @@ static struct param matrix_of(const struct pointwise *p, const struct param *wei
     struct param matrix = *weight;
     matrix.data = p->matrix;
     matrix.grad = grad;
+    matrix.version = p->made;
     matrix.count = unfold_count(&p->unfold);
     return matrix;
 }
@@ -168,7 +173,7 @@ static enum status forward(const struct op_plan *plan, const struct op_args *arg
     struct pointwise *p = plan->priv;
     struct op_args inner = inner_args(plan, args);
     struct param matrix;
-    if (p->whole) {
+    if (p->unfolded) {
         use_matrix(p, args->param[0]);
         matrix = matrix_of(p, args->param[0], NULL);
         inner.param[0] = &matrix;
@@ -178,7 +183,7 @@ static enum status forward(const struct op_plan *plan, const struct op_args *arg
     return p->inner.entry->forward(&p->inner, &inner);
 }
 
-static enum status backward_whole(const struct op_plan *plan, const struct op_args *args)
+static enum status backward_unfolded(const struct op_plan *plan, const struct op_args *args)
 {
     struct pointwise *p = plan->priv;
     float *area = (float *)((char *)args->scratch + p->area_at);
@@ -222,7 +227,7 @@ static enum status backward_strided(const struct op_plan *plan, const struct op_
 static enum status backward(const struct op_plan *plan, const struct op_args *args)
 {
     const struct pointwise *p = plan->priv;
-    return p->whole ? backward_whole(plan, args) : backward_strided(plan, args);
+    return p->unfolded ? backward_unfolded(plan, args) : backward_strided(plan, args);
 }
 
 static const struct op_entry entry = {.name = "onednn conv2d", .winograd = true,

@@ -114,9 +114,9 @@ enum status shim_make_reorder(struct impl_ctx *ctx, const struct shim_view *plai
                               const struct shim_prim *user, int arg, bool outward,
                               struct shim_prim *out);
 
-/* The order in which a primitive has an argument: element x of size d is at (x / inner) * strides[d],
- * inner the product of its blocks, and within the inner blocks, outermost first, at a digit of
- * x % inner in each block of that size. */
+/* The order in which a primitive has an argument: element x of size d is at
+ * (x / inner) * strides[d], inner the product of its blocks, and within the inner blocks, outermost
+ * first, at a digit of x % inner in each block of that size. */
 struct shim_order {
     dnnl_dims_t dims, strides;
     dnnl_dims_t block, block_dim; /* sizes of the inner blocks, and of which size they are part */
