@@ -46,8 +46,8 @@ void study_put_spread(struct table *table, const char *column, const struct stat
     PLACE_COLUMNS, {.name = "arm", .title = "transfer"}, {.name = "attention"}, \
     {.name = "baseline", .audience = TABLE_MACHINES}
 
-/* Whether any run of the study had a shifted test. */
-bool study_has_shifted(const struct study_data *data);
+/* Whether any run of that role had a shifted test. */
+bool study_has_shifted(const struct study_data *data, enum cell_role role);
 
 /* "CBAM" and "no CBAM", or what else the two sides are called; `other` for several others. */
 void study_side_titles(const struct study_data *data, char without[STUDY_TEXT_MAX + 16],

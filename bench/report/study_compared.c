@@ -20,10 +20,11 @@ static int baseline_index(const struct study_data *data, const struct grid_place
     return index[data->claims.compare];
 }
 
-bool study_has_shifted(const struct study_data *data)
+bool study_has_shifted(const struct study_data *data, enum cell_role role)
 {
     for (int i = 0; i < data->rows.count; i++)
-        if (data->results[i] && data->results[i]->shifted_n > 0)
+        if (data->rows.rows[i].cell.role == role && data->results[i] &&
+            data->results[i]->shifted_n > 0)
             return true;
     return false;
 }

@@ -322,7 +322,7 @@ enum status study_table_seeds(const struct study_tables_input *input, struct tab
                                            COLUMN_COUNT(seed_columns));
     study_name_sides(table, input->data);
     study_table_prepare(table, input);
-    if (!study_has_shifted(input->data)) {
+    if (!study_has_shifted(input->data, ROLE_TRANSFER)) {
         table_hide(table, "shifted_without");
         table_hide(table, "shifted_with");
     }

@@ -82,7 +82,7 @@ enum status study_table_general(const struct study_tables_input *input, struct t
                                            general_columns, COLUMN_COUNT(general_columns));
     study_name_sides(table, data);
     study_table_prepare(table, input);
-    if (!study_has_shifted(data))
+    if (!study_has_shifted(data, ROLE_TRANSFER))
         hide_shifted(table);
     for (int i = 0; i < all->count; i++) {
         const struct comparison *c = &all->items[i];

@@ -20,6 +20,9 @@ static const struct table_column source_columns[] = {
     {.name = "test_sd", .unit = "%", .audience = TABLE_MACHINES},
     {.name = "train_mean", .unit = "%", .audience = TABLE_MACHINES},
     {.name = "train_sd", .unit = "%", .audience = TABLE_MACHINES},
+    {.name = "shifted", .unit = "%", .audience = TABLE_PEOPLE},
+    {.name = "shifted_mean", .unit = "%", .audience = TABLE_MACHINES},
+    {.name = "shifted_sd", .unit = "%", .audience = TABLE_MACHINES},
     {.name = "diverged"},
     MADE_COLUMNS,
 };
@@ -47,14 +50,15 @@ static int group_by_seed(const struct study_data *data, int first, int *cells)
 }
 
 struct spread {
-    struct stats_summary test, train;
+    struct stats_summary test, train, shifted;
     int finished, diverged;
 };
 
 static struct spread spread_of(const struct study_data *data, const int *cells, int count)
 {
-    double test[STUDY_SEEDS_MAX], train[STUDY_SEEDS_MAX];
+    double test[STUDY_SEEDS_MAX], train[STUDY_SEEDS_MAX], shifted[STUDY_SEEDS_MAX];
     struct spread s = {.finished = 0};
+    int looked = 0;
     for (int i = 0; i < count; i++) {
         const struct train_result *result = data->results[cells[i]];
         if (!result || result->diverged) {
@@ -63,9 +67,12 @@ static struct spread spread_of(const struct study_data *data, const int *cells, 
         }
         test[s.finished] = result->test_accuracy;
         train[s.finished++] = result->train_accuracy;
+        if (result->shifted_n > 0)
+            shifted[looked++] = result->shifted_accuracy;
     }
     s.test = stats_summarise(test, s.finished);
     s.train = stats_summarise(train, s.finished);
+    s.shifted = stats_summarise(shifted, looked);
     return s;
 }
 
@@ -86,6 +93,9 @@ static void put_source(struct table *table, const struct study_data *data, const
     study_put_percent(table, "test_sd", s.test.sd, "fewer than 2 finished runs");
     study_put_percent(table, "train_mean", s.train.mean, "no finished run");
     study_put_percent(table, "train_sd", s.train.sd, "fewer than 2 finished runs");
+    study_put_spread(table, "shifted", &s.shifted);
+    study_put_percent(table, "shifted_mean", s.shifted.mean, "no shifted test");
+    study_put_percent(table, "shifted_sd", s.shifted.sd, "fewer than 2 shifted tests");
 }
 
 enum status study_table_sources(const struct study_tables_input *input, struct table **out)
@@ -96,6 +106,10 @@ enum status study_table_sources(const struct study_tables_input *input, struct t
                                            COLUMN_COUNT(source_columns));
     study_table_prepare(table, input);
     table_hide(table, "data");
+    if (study_has_shifted(data, ROLE_SOURCE))
+        table_note(table, "shifted: accuracy on test images of other data, looked at once.");
+    else
+        table_hide(table, "shifted");
     for (int i = 0; i < data->rows.count; i++) {
         int count = data->rows.rows[i].cell.role == ROLE_SOURCE ? group_by_seed(data, i, cells) : 0;
         if (count == 0)
