@@ -9,11 +9,12 @@ rows = growth_axes_count
 key_height = 17 * growth_series_count
 width = 560
 height = 330 + key_height
-eval set_size(2 * width, height * rows + head)
+columns = growth_ratios_count > 0 ? 2 : 1
+eval set_size(columns * width, height * rows + head)
 set output target
 
 headline = growth_title
-eval set_panels(2, rows, width, height, 85, 55, key_height + 12)
+eval set_panels(columns, rows, width, height, 85, 55, key_height + 12)
 set datafile missing "NaN"
 set logscale x 2
 set autoscale xfix
@@ -32,9 +33,11 @@ do for [a = 0:rows - 1] {
     unset logscale y
     unset key
     set ylabel "time with attention / without"
-    plot 1 with lines linewidth 1 dashtype 2 linecolor rgb "#999999", \
-         for [s = 0:growth_series_count - 1] data index (a * growth_series_count + s) \
-             using 1:5:6:7:xtic(1) with yerrorlines linewidth 1.6 linecolor rgb shade(s) \
-             pointtype mark(s) pointsize 0.9
+    if (columns > 1) {
+        plot 1 with lines linewidth 1 dashtype 2 linecolor rgb "#999999", \
+             for [k = 1:growth_ratios_count] s = growth_ratios[k] \
+             data index (a * growth_series_count + s) using 1:5:6:7:xtic(1) with yerrorlines \
+             linewidth 1.6 linecolor rgb shade(s) pointtype mark(s) pointsize 0.9
+    }
 }
 unset multiplot

@@ -139,7 +139,7 @@ static void test_latency_per_layer(void **state)
 }
 
 /* From lists and layers to pictures; without gnuplot to their data. */
-static void test_latency_plots(void **state)
+static void check_plots(void **state, const char *attention)
 {
     static const char *const data[] = {"growth.dat", "roofline.dat", "labels.gp"};
     static const char *const pictures[] = {"growth.png", "growth.svg", "roofline.png",
@@ -150,8 +150,8 @@ static void test_latency_plots(void **state)
     size_t bytes;
     command_need();
     command_ok(&c, "latency --model resnet20:width=0.25 --batch 2,1 --input 16 --threads 1 "
-               "--impl %s --samples 3 --per-layer --plots '%s' --format csv", impls[0]->name,
-               dir->path);
+               "--attention %s --impl %s --samples 3 --per-layer --plots '%s' --format csv",
+               attention, impls[0]->name, dir->path);
     assert_int_equal(strncmp(c.out, "model,attention,impl,dtype,batch,input,threads,pass,index,"
                              "layer", 63), 0);
     for (size_t i = 0; i < 3; i++) {
@@ -165,7 +165,19 @@ static void test_latency_plots(void **state)
         free(file_get(path, &bytes));
         assert_true(bytes > 2000);
     }
+    assert_null(strstr(c.err, "warning: Skipping")); /* curves that are not there are not drawn */
     command_free(&c);
+}
+
+static void test_latency_plots(void **state)
+{
+    check_plots(state, "none,cbam");
+}
+
+/* Without a network to compare with there is no curve of ratios. */
+static void test_latency_plots_of_one_attention(void **state)
+{
+    check_plots(state, "cbam");
 }
 
 /* One list at a time: of 2 x 2 x 2 shapes the first, and one more for each list. */
@@ -264,6 +276,8 @@ int main(void)
         cmocka_unit_test(test_latency_lists),
         cmocka_unit_test(test_latency_per_layer),
         cmocka_unit_test_setup_teardown(test_latency_plots, temp_dir_make, temp_dir_remove),
+        cmocka_unit_test_setup_teardown(test_latency_plots_of_one_attention, temp_dir_make,
+                                        temp_dir_remove),
         cmocka_unit_test(test_latency_along),
         cmocka_unit_test_setup_teardown(test_latency_store, temp_dir_make, temp_dir_remove),
         cmocka_unit_test(test_latency_refuses),

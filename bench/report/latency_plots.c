@@ -150,12 +150,31 @@ static void put_curve(FILE *out, const json_t *rows, int axis, const char *serie
     fputs("\n\n", out);
 }
 
+/* Which series were compared with another: the others have no curve of ratios. */
+static void put_compared(FILE *labels, const json_t *rows, const struct labels *series)
+{
+    int count = 0;
+    fprintf(labels, "array growth_ratios[%d]\n", series->count > 0 ? series->count : 1);
+    for (int k = 0; k < series->count; k++) {
+        const json_t *row;
+        bool compared = false;
+        size_t i;
+        json_array_foreach(rows, i, row)
+            compared = compared || (is_of_series(row, series->text[k]) &&
+                                    !isnan(number_of(row, "ratio")));
+        if (compared)
+            fprintf(labels, "growth_ratios[%d] = %d\n", ++count, k);
+    }
+    fprintf(labels, "growth_ratios_count = %d\n", count);
+}
+
 static void put_growth_labels(FILE *labels, const json_t *rows, const struct labels *titles,
                               const struct labels *series)
 {
     const char *pass = text_of(json_array_get(rows, 0), "pass");
     put_labels(labels, "growth_axes", titles);
     put_labels(labels, "growth_series", series);
+    put_compared(labels, rows, series);
     fputs("growth_title = ", labels);
     plots_put_quoted(labels, strcmp(pass, "train") == 0 ? "How the time of a training step grows"
                                                         : "How the time of inference grows");
