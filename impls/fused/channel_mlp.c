@@ -56,16 +56,29 @@ static struct fused_product images_of(struct fused_share images, int parts)
                                   .last = images.last};
 }
 
-/* One vector of each image times a matrix, to another one: from where to where in the records. */
+/* One vector of each image times a matrix, to another one: from where to where in the records, of
+ * which `base` is the first image's and `total` the length. */
+static void record_product(const struct fused_job *job, struct fused_product *p, float *base,
+                           size_t total, const size_t *from, const size_t *to)
+{
+    for (int q = 0; q < p->parts; q++) {
+        p->left[q] = base + from[q];
+        p->to[q] = base + to[q];
+    }
+    p->left_row = p->to_step = total;
+    job->site->k->product(p);
+}
+
 static void keep_product(const struct fused_job *job, struct fused_product *p,
                          const size_t *from, const size_t *to)
 {
-    for (int q = 0; q < p->parts; q++) {
-        p->left[q] = fused_keep_at(job, 0, from[q]);
-        p->to[q] = fused_keep_at(job, 0, to[q]);
-    }
-    p->left_row = p->to_step = job->site->keep.total;
-    job->site->k->product(p);
+    record_product(job, p, fused_keep_at(job, 0, 0), job->site->keep.total, from, to);
+}
+
+static void diff_product(const struct fused_job *job, struct fused_product *p,
+                         const size_t *from, const size_t *to)
+{
+    record_product(job, p, fused_diff_at(job, 0, 0), job->site->diff.total, from, to);
 }
 
 void fused_mlp_forward(const struct fused_job *job, struct fused_share images)
@@ -130,18 +143,6 @@ void fused_mlp_unhide(const struct fused_job *job, int image)
     }
 }
 
-/* The same for gradients. */
-static void diff_product(const struct fused_job *job, struct fused_product *p,
-                         const size_t *from, const size_t *to)
-{
-    for (int q = 0; q < p->parts; q++) {
-        p->left[q] = fused_diff_at(job, 0, from[q]);
-        p->to[q] = fused_diff_at(job, 0, to[q]);
-    }
-    p->left_row = p->to_step = job->site->diff.total;
-    job->site->k->product(p);
-}
-
 void fused_mlp_backward(const struct fused_job *job, struct fused_share images)
 {
     const struct fused_site *site = job->site;
@@ -166,14 +167,14 @@ void fused_mlp_backward(const struct fused_job *job, struct fused_share images)
 /* ---- gradients of the parameters ---- */
 
 /* Which parameter, and where the factors of its terms are. */
-struct layer {
+struct mlp_layer {
     int slot, rows, length, terms;
     size_t coef[2], vec[2];
     float bias_times;
 };
 
 /* The weight: sums over images of outer products. */
-static void add_weight(const struct fused_job *job, const struct layer *of, int t,
+static void add_weight(const struct fused_job *job, const struct mlp_layer *of, int t,
                        struct fused_share rows)
 {
     struct fused_product p = {
@@ -187,7 +188,7 @@ static void add_weight(const struct fused_job *job, const struct layer *of, int 
 }
 
 /* Its bias, in the next slot: sums of the factors. */
-static void add_bias_gradient(const struct fused_job *job, const struct layer *of, int t,
+static void add_bias_gradient(const struct fused_job *job, const struct mlp_layer *of, int t,
                               struct fused_share rows)
 {
     const bool add = t > 0 || (job->args->add_diff_param >> (of->slot + 1) & 1);
@@ -207,7 +208,7 @@ static void add_bias_gradient(const struct fused_job *job, const struct layer *o
     }
 }
 
-static void add_up(const struct fused_job *job, const struct layer *of, struct fused_share rows)
+static void add_up(const struct fused_job *job, const struct mlp_layer *of, struct fused_share rows)
 {
     const unsigned want = job->desc->want_diff_param >> of->slot;
     for (int t = 0; t < of->terms; t++) {
@@ -225,10 +226,10 @@ void fused_mlp_gradients(const struct fused_job *job, int thread, int threads)
     const struct fused_diff *diff = &site->diff;
     const int hidden = job->desc->attention.hidden;
     const struct fused_crew all = {.size = threads, .rank = thread};
-    const struct layer first = {P_W1, hidden, job->c, site->branches,
+    const struct mlp_layer first = {P_W1, hidden, job->c, site->branches,
                                 {diff->hidden[0], diff->hidden[1]},
                                 {keep->pooled[0], keep->pooled[1]}, 1};
-    const struct layer second = {P_W2, job->c, hidden, site->article ? 2 : 1,
+    const struct mlp_layer second = {P_W2, job->c, hidden, site->article ? 2 : 1,
                                  {diff->squashed[0], diff->squashed[1]},
                                  {site->article ? keep->hidden[0] : keep->hidden_sum,
                                   keep->hidden[1]},

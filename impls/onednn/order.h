@@ -1,6 +1,7 @@
 /* Weights between PyTorch's order and a blocked one by kernels of our own (fused/transpose.h). The
  * library's reorders take up to four nanoseconds an element where rows lie a power of two apart:
- * a seventh of a training step on small images. Knows no operation. */
+ * without them a training step of ResNet-50 on 32x32 images takes 0.95 of the time. Knows no
+ * operation. */
 #ifndef IMPLS_ONEDNN_ORDER_H
 #define IMPLS_ONEDNN_ORDER_H
 
